@@ -1,0 +1,25 @@
+//! An entry of a batch ring: one call of many, submitted together.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// One queued call and its answer. One cache line.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct BatchEntry {
+    /// Guest: the call's number.
+    pub number: u32,
+    /// Host: the status.
+    pub status: u32,
+    /// Guest: arguments.
+    pub args: [u64; 6],
+    /// Host: the result.
+    pub result: u64,
+}
+
+layout!(BatchEntry, size 64, number @ 0, status @ 4, args @ 8, result @ 56);
+
+/// [`BatchRing::flags`](crate::vcpu::BatchRing::flags).
+pub mod flags {
+    /// Stop at the first entry whose status is not OK; `served` then points behind it.
+    pub const STOP_ON_ERROR: u32 = 1 << 0;
+}

@@ -1,0 +1,108 @@
+//! The vCPU page: one page for each vCPU, shared with the host, at its `gs` base.
+
+use crate::Gpa;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A vCPU's page. The guest may scribble on all of it and harms only itself: the host keeps its own copy of what it relies on.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct VcpuPage {
+    /// This page's own address, so that `mov rax, gs:[0]` yields a pointer. Host writes at start.
+    pub this: Gpa,
+    /// This vCPU's index. Host writes at start.
+    pub index: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// For the guest's runtime; the host never looks.
+    pub guest_words: [u64; 6],
+    /// Pending events.
+    pub events: Events,
+    /// The polled transport's line.
+    pub line: CallLine,
+    /// The batch ring's registration.
+    pub ring: BatchRing,
+}
+
+layout!(VcpuPage, size 320, this @ 0, index @ 8, guest_words @ 16, events @ 64, line @ 128, ring @ 192);
+
+/// Events of one vCPU. Own cache line.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Events {
+    /// The pending bits: see [`event`]. Both set bits with an atomic OR; only the guest clears them, with an atomic AND, before
+    /// it looks for what they announce.
+    pub pending: u64,
+    /// The bits this guest acts on. Guest writes. The host consults it for [`event::SHUTDOWN`]: an operator's stop is announced and
+    /// given a grace period only if some vCPU subscribes to that bit, and is immediate otherwise.
+    pub subscribed: u64,
+    /// Not 0 while this vCPU is in, or about to make, a `WAIT` call. Guest writes, so that its other vCPUs know whether
+    /// a bit they set in `pending` needs a `NOTIFY` call to be noticed.
+    pub waiting: u32,
+    /// Zero.
+    pub reserved: [u32; 11],
+}
+
+layout!(Events, size 64, pending @ 0, subscribed @ 8, waiting @ 16);
+
+/// The event bits.
+pub mod event {
+    /// The console has input, or its end: read it.
+    pub const CONSOLE_INPUT: u64 = 1 << 0;
+    /// The operator asks the guest to end; it has a grace period to do so.
+    pub const SHUTDOWN: u64 = 1 << 1;
+    /// Some vCPU has stopped.
+    pub const VCPU_STOPPED: u64 = 1 << 2;
+    /// The VM is now a copy: see [`SharedInfo::generation`](crate::info::SharedInfo::generation).
+    pub const GENERATION: u64 = 1 << 3;
+    /// The first bit that devices may be given.
+    pub const DEVICE_BASE: u32 = 8;
+    /// The bits the guest may set on its vCPUs for its own purposes; the host never does.
+    pub const GUEST_EVENTS: u64 = 0xffff_ffff_0000_0000;
+}
+
+/// One call in shared memory: request and answer in a single cache line.
+///
+/// Laid out now, served when [`feature::POLL`](crate::version::feature::POLL) is offered. The guest fills `args` and `number`, then stores `post` + 1 (release). The
+/// host copies the line, acts on its copy, stores the result to `args[0]` and `status`, then stores the `post` it served
+/// to `answered` (release). Retries of an `AGAIN` travel through the gate.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct CallLine {
+    /// Guest: how many calls were posted here, wrapping.
+    pub post: u32,
+    /// Guest: the call's number.
+    pub number: u32,
+    /// Guest: arguments. Host: the result, in `args[0]`.
+    pub args: [u64; 6],
+    /// Host: the status.
+    pub status: u32,
+    /// Host: the last `post` that was answered.
+    pub answered: u32,
+}
+
+layout!(CallLine, size 64, post @ 0, number @ 4, args @ 8, status @ 56, answered @ 60);
+
+/// The registration and the indices of this vCPU's batch ring.
+///
+/// Laid out now, served when [`feature::BATCH`](crate::version::feature::BATCH) is offered. `entries` is a power of two; indices are free-running and taken
+/// modulo it, as in Xen's shared rings. Producer and consumer indices have a cache line each.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct BatchRing {
+    /// Guest, before `BATCH_SETUP`: the array of [`BatchEntry`](crate::batch::BatchEntry).
+    pub entries_gpa: Gpa,
+    /// Guest, before `BATCH_SETUP`: how many entries, a power of two, 1 to 1024.
+    pub entries: u32,
+    /// Guest, before `BATCH_SETUP`: see [`batch::flags`](crate::batch::flags).
+    pub flags: u32,
+    /// Guest: entries queued so far (release).
+    pub queued: u32,
+    /// Zero.
+    pub reserved0: [u32; 11],
+    /// Host: entries served so far (release).
+    pub served: u32,
+    /// Zero.
+    pub reserved1: [u32; 15],
+}
+
+layout!(BatchRing, size 128, entries_gpa @ 0, entries @ 8, flags @ 12, queued @ 16, served @ 64);
