@@ -1,0 +1,2 @@
+//! What a Trapless guest links.
+#![no_std]

@@ -1,0 +1,108 @@
+//! What a VM is to be: one tree, checked once, with every path resolved and every default filled in.
+//!
+//! [`Config`] is a plain value that a program may build itself; reading it from TOML is this module's
+//! other half.
+
+use hypercall_abi::class::Classes;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole VM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// What runs in it.
+    pub guest: Guest,
+    /// What it runs on.
+    pub machine: Machine,
+    /// Where its console goes.
+    pub console: Console,
+    /// What it may do and for how long.
+    pub limits: Limits,
+}
+
+/// What runs in the VM.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guest {
+    /// Where the image comes from.
+    pub image: Image,
+    /// Command line arguments, without the image's name, which the guest sees as the first.
+    pub args: Vec<String>,
+    /// Environment variables, in order.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where the image comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Image {
+    /// An ELF file.
+    File(PathBuf),
+    /// A cargo package that is built first.
+    Package {
+        /// The directory in which cargo is run: the configuration file's.
+        directory: PathBuf,
+        /// The package's name.
+        package: String,
+        /// The binary target; `None`: the package's only one.
+        bin: Option<String>,
+        /// The cargo profile; `None`: the one `trapless` itself was built with.
+        profile: Option<String>,
+    },
+}
+
+/// What the VM runs on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Machine {
+    /// vCPUs, 1 to [`MAX_VCPUS`](hypercall_abi::map::MAX_VCPUS).
+    pub vcpus: u32,
+    /// Bytes of RAM, a multiple of 4096, from [`MIN_MEMORY`](hypercall_abi::map::MIN_MEMORY) to [`MAX_MEMORY`](hypercall_abi::map::MAX_MEMORY).
+    pub memory: u64,
+    /// Whether the host is asked for transparent huge pages.
+    pub huge_pages: bool,
+}
+
+/// Where the console goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Console {
+    /// The process's standard input, output and error.
+    Stdio,
+    /// Output and error appended to a file; no input.
+    File(PathBuf),
+    /// Output is thrown away; no input.
+    None,
+}
+
+/// What the VM may do and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Wall-clock time from start to the VM's end; `None`: no limit.
+    pub time: Option<Duration>,
+    /// How long a guest that subscribes to the shutdown event has to end after it was asked to.
+    pub grace: Duration,
+    /// The granted call classes.
+    pub calls: Classes,
+}
+
+impl Config {
+    /// A VM with every default: one vCPU, 64 MiB, stdio, no limits.
+    #[must_use]
+    pub fn new(image: Image) -> Config {
+        Config {
+            guest: Guest {
+                image,
+                args: Vec::new(),
+                env: Vec::new(),
+            },
+            machine: Machine {
+                vcpus: 1,
+                memory: 64 << 20,
+                huge_pages: true,
+            },
+            console: Console::Stdio,
+            limits: Limits {
+                time: None,
+                grace: Duration::from_secs(2),
+                calls: Classes::ALL,
+            },
+        }
+    }
+}

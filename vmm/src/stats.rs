@@ -1,0 +1,90 @@
+//! What a VM did: counts that do not depend on the host's speed, and a few times.
+
+use std::time::Duration;
+
+/// Exits by kind, calls by number, times. Sums over all vCPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Exits to user space by kind, in order of [`ExitKind`].
+    pub exits: [u64; ExitKind::ALL.len()],
+    /// Calls by row of [`hypercall_abi::call::TABLE`]: how many, and how many of those were not answered OK.
+    pub calls: Vec<CallCount>,
+    /// Calls with a number that the table does not have.
+    pub unknown_calls: u64,
+    /// From [`Vm::new`](crate::Vm::new) to the guest's first call; `None` if it made none.
+    pub to_first_call: Option<Duration>,
+    /// From [`Vm::new`](crate::Vm::new) to the VM's end.
+    pub to_end: Duration,
+}
+
+/// Calls of one row of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCount {
+    /// The call's number.
+    pub number: u32,
+    /// How often it was made.
+    pub made: u64,
+    /// How often it was answered other than OK.
+    pub refused: u64,
+}
+
+/// Why a vCPU left the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum ExitKind {
+    /// A call through the gate.
+    Call,
+    /// An exception, from its stub.
+    Exception,
+    /// A signal: a stop, a flush on another vCPU, a time limit.
+    Kick,
+    /// Port I/O that no device answers.
+    Port,
+    /// A memory access that no RAM or device answers.
+    Mmio,
+    /// Shutdown, internal errors and all others.
+    Other,
+}
+
+impl ExitKind {
+    /// Every kind, in order.
+    pub const ALL: [ExitKind; 6] = [
+        ExitKind::Call,
+        ExitKind::Exception,
+        ExitKind::Kick,
+        ExitKind::Port,
+        ExitKind::Mmio,
+        ExitKind::Other,
+    ];
+
+    /// The kind's name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ExitKind::Call => "call",
+            ExitKind::Exception => "exception",
+            ExitKind::Kick => "kick",
+            ExitKind::Port => "port",
+            ExitKind::Mmio => "mmio",
+            ExitKind::Other => "other",
+        }
+    }
+}
+
+impl Stats {
+    /// All exits.
+    #[must_use]
+    pub fn total_exits(&self) -> u64 {
+        self.exits.iter().sum()
+    }
+
+    /// How often a call was made.
+    #[must_use]
+    pub fn made(&self, number: u32) -> u64 {
+        self.calls
+            .iter()
+            .filter(|count| count.number == number)
+            .map(|count| count.made)
+            .sum()
+    }
+}
