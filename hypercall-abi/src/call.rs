@@ -53,10 +53,16 @@ pub struct Entry {
     pub carrier: Carrier,
 }
 
+/// The index of a call number's row in [`TABLE`], or `None` where there is no such call.
+#[must_use]
+pub fn row(number: u32) -> Option<usize> {
+    TABLE.iter().position(|entry| entry.number == number)
+}
+
 /// The table's row for a call number, or `None` where there is no such call.
 #[must_use]
 pub fn entry(number: u32) -> Option<&'static Entry> {
-    TABLE.iter().find(|entry| entry.number == number)
+    TABLE.get(row(number)?)
 }
 
 macro_rules! calls {

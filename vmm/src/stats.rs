@@ -1,14 +1,15 @@
 //! What a VM did: counts that do not depend on the host's speed, and a few times.
 
+use hypercall_abi::{Status, call};
 use std::time::Duration;
 
 /// Exits by kind, calls by number, times. Sums over all vCPUs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Exits to user space by kind, in order of [`ExitKind`].
     pub exits: [u64; ExitKind::ALL.len()],
     /// Calls by row of [`hypercall_abi::call::TABLE`]: how many, and how many of those were not answered OK.
-    pub calls: Vec<CallCount>,
+    pub calls: [CallCount; call::TABLE.len()],
     /// Calls with a number that the table does not have.
     pub unknown_calls: u64,
     /// From [`Vm::new`](crate::Vm::new) to the guest's first call; `None` if it made none.
@@ -71,7 +72,49 @@ impl ExitKind {
     }
 }
 
+impl Default for Stats {
+    fn default() -> Stats {
+        let mut calls = [CallCount::default(); call::TABLE.len()];
+        for (count, entry) in calls.iter_mut().zip(call::TABLE) {
+            count.number = entry.number;
+        }
+        Stats {
+            exits: [0; ExitKind::ALL.len()],
+            calls,
+            unknown_calls: 0,
+            to_first_call: None,
+            to_end: Duration::ZERO,
+        }
+    }
+}
+
 impl Stats {
+    /// Counts one call.
+    pub(crate) fn count_call(&mut self, number: u32, status: Status) {
+        let Some(row) = call::row(number).and_then(|row| self.calls.get_mut(row)) else {
+            self.unknown_calls += 1;
+            return;
+        };
+        row.made += 1;
+        row.refused += u64::from(status != Status::OK);
+    }
+
+    /// Adds another vCPU's.
+    pub(crate) fn add(&mut self, other: &Stats) {
+        for (sum, more) in self.exits.iter_mut().zip(&other.exits) {
+            *sum += more;
+        }
+        for (sum, more) in self.calls.iter_mut().zip(&other.calls) {
+            sum.made += more.made;
+            sum.refused += more.refused;
+        }
+        self.unknown_calls += other.unknown_calls;
+        self.to_first_call = match (self.to_first_call, other.to_first_call) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+
     /// All exits.
     #[must_use]
     pub fn total_exits(&self) -> u64 {

@@ -106,3 +106,22 @@ impl Config {
         }
     }
 }
+
+impl Config {
+    /// Checks what every VM relies on, whoever built the value.
+    pub(crate) fn check(&self) -> Result<(), crate::Error> {
+        use hypercall_abi::map::{MAX_MEMORY, MAX_VCPUS, MIN_MEMORY, PAGE_SIZE};
+        let Machine { vcpus, memory, .. } = self.machine;
+        if !(1..=MAX_VCPUS).contains(&vcpus) {
+            return Err(crate::Error::Config(format!(
+                "machine.vcpus is {vcpus}; a VM has 1 to {MAX_VCPUS}"
+            )));
+        }
+        if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory) || !memory.is_multiple_of(PAGE_SIZE) {
+            return Err(crate::Error::Config(format!(
+                "machine.memory is {memory} bytes; it is a multiple of {PAGE_SIZE} from {MIN_MEMORY} to {MAX_MEMORY}"
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Class `console`.
+
+use super::Reply;
+use crate::vcpu::{Next, Vcpu};
+use hypercall_abi::call::{STREAM_ERROR, STREAM_OUTPUT};
+use hypercall_abi::status::Again;
+use hypercall_abi::{Status, call};
+
+/// Copies in at most one transfer's worth and hands it on. Blocks while the host's side is full, but not when the VM ends.
+pub(super) fn write(vcpu: &mut Vcpu, stream: u64, gpa: u64, len: u64) -> Reply {
+    if !matches!(stream, STREAM_OUTPUT | STREAM_ERROR) {
+        return Status::BAD_ARGUMENT.into();
+    }
+    let Vcpu {
+        shared,
+        scratch,
+        index,
+        ..
+    } = vcpu;
+    let gpa = match shared.memory.buffer(gpa, len) {
+        Ok((gpa, _)) => gpa,
+        Err(status) => return status.into(),
+    };
+    let len = len.min(call::MAX_TRANSFER) as usize;
+    let (Some(slot), Some(bytes)) = (shared.slot(*index), scratch.get_mut(..len)) else {
+        return Status::BAD_ARGUMENT.into();
+    };
+    if shared.memory.read(gpa, bytes).is_err() {
+        return Status::BAD_ADDRESS.into();
+    }
+    let mut done = 0;
+    while let Some(rest @ [_, ..]) = bytes.get(done..) {
+        if shared.ended() {
+            return Reply::Leave(Next::Go);
+        }
+        match shared
+            .console
+            .write(stream == STREAM_ERROR, rest, &slot.bell)
+        {
+            Ok(written) => done += written,
+            Err((written, _)) => return Reply::Refused(Status::IO, (done + written) as u64),
+        }
+    }
+    Reply::Done(done as u64)
+}
+
+pub(super) fn read(vcpu: &mut Vcpu, gpa: u64, len: u64) -> Reply {
+    let Vcpu {
+        shared,
+        scratch,
+        index,
+        ..
+    } = vcpu;
+    let gpa = match shared.memory.buffer(gpa, len) {
+        Ok((gpa, _)) => gpa,
+        Err(status) => return status.into(),
+    };
+    let len = len.min(call::MAX_TRANSFER) as usize;
+    let (Some(slot), Some(bytes)) = (shared.slot(*index), scratch.get_mut(..len)) else {
+        return Status::BAD_ARGUMENT.into();
+    };
+    if len == 0 {
+        return Reply::Done(0);
+    }
+    match shared.console.read(bytes, &slot.bell) {
+        Ok(Some(read)) => {
+            let bytes = bytes.get(..read).unwrap_or(&[]);
+            match shared.memory.write(gpa, bytes) {
+                Ok(()) => Reply::Done(read as u64),
+                Err(_) => Status::BAD_ADDRESS.into(),
+            }
+        }
+        Ok(None) => Reply::Refused(
+            Status::AGAIN,
+            Again {
+                token: 0,
+                hint_ns: 0,
+            }
+            .to_result(),
+        ),
+        Err(_) => Status::IO.into(),
+    }
+}

@@ -1,0 +1,27 @@
+//! Class `random`.
+
+use crate::vcpu::Vcpu;
+use hypercall_abi::{Status, call};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// From the host kernel's generator, which a signal may interrupt for long buffers.
+pub(super) fn fill(vcpu: &mut Vcpu, gpa: u64, len: u64) -> Result<u64, Status> {
+    let Vcpu {
+        shared, scratch, ..
+    } = vcpu;
+    let (gpa, size) = shared.memory.buffer(gpa, len)?;
+    if len > call::MAX_TRANSFER {
+        return Err(Status::TOO_LONG);
+    }
+    let bytes = scratch.get_mut(..size).ok_or(Status::TOO_LONG)?;
+    let mut filled = 0;
+    while let Some(rest @ [_, ..]) = bytes.get_mut(filled..) {
+        match getrandom(rest, GetRandomFlags::empty()) {
+            Ok(more) => filled += more,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Err(Status::IO),
+        }
+    }
+    shared.memory.write(gpa, bytes)?;
+    Ok(len)
+}

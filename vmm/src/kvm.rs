@@ -1,0 +1,111 @@
+//! The edge to `/dev/kvm`: opening it, what is asked of it once per process, and the one memory slot.
+
+use crate::Error;
+use crate::memory::Memory;
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
+use kvm_ioctls::{Cap, Kvm, VmFd};
+use std::io;
+use std::sync::OnceLock;
+
+/// Wraps a KVM answer with the name of the request.
+pub(crate) fn refused(request: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> Error {
+    move |errno| Error::Kvm {
+        request,
+        source: errno.into(),
+    }
+}
+
+/// Opens `/dev/kvm` and checks that it can do what every VM needs.
+pub(crate) fn open() -> Result<Kvm, Error> {
+    let kvm = Kvm::new().map_err(|errno| Error::NoKvm(errno.into()))?;
+    for (cap, name) in [
+        (Cap::SyncRegs, "KVM_CAP_SYNC_REGS"),
+        (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
+        (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
+        (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID"),
+    ] {
+        if !kvm.check_extension(cap) {
+            let missing = io::Error::new(io::ErrorKind::Unsupported, "this host does not have it");
+            return Err(Error::Kvm {
+                request: name,
+                source: missing,
+            });
+        }
+    }
+    Ok(kvm)
+}
+
+/// What this host's processors can give a guest. The same for every VM, and costly to ask, so asked once per process.
+pub(crate) struct Processor {
+    /// Every CPUID leaf KVM supports.
+    pub cpuid: CpuId,
+    /// The vector state to enable: x87, SSE, AVX and AVX-512 as far as they are there; 0 without XSAVE.
+    pub xcr0: u64,
+    /// The privilege level ring 3 gets for ports by `RFLAGS.IOPL`, beside the TSS bitmap.
+    pub iopl: u64,
+}
+
+/// x87, SSE, AVX and the three parts of AVX-512. Not AMX, whose state is large and must be asked for.
+const XCR0_KNOWN: u64 = 0xe7;
+
+impl Processor {
+    /// Asks the host, or remembers.
+    pub fn of(kvm: &Kvm) -> Result<&'static Processor, Error> {
+        static PROCESSOR: OnceLock<Processor> = OnceLock::new();
+        if let Some(known) = PROCESSOR.get() {
+            return Ok(known);
+        }
+        let cpuid = kvm
+            .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
+            .map_err(refused("KVM_GET_SUPPORTED_CPUID"))?;
+        let xsave = cpuid
+            .as_slice()
+            .iter()
+            .any(|leaf| leaf.function == 1 && leaf.ecx & 1 << 26 != 0);
+        let supported = cpuid
+            .as_slice()
+            .iter()
+            .find(|leaf| leaf.function == 0xd && leaf.index == 0);
+        let xcr0 = match supported {
+            Some(leaf) if xsave => (u64::from(leaf.eax) | u64::from(leaf.edx) << 32) & XCR0_KNOWN,
+            _ => 0,
+        };
+        Ok(PROCESSOR.get_or_init(|| Processor {
+            cpuid,
+            xcr0,
+            iopl: iopl(),
+        }))
+    }
+}
+
+/// QEMU's TCG does not consult the I/O bitmap of a busy TSS, so under it ring 3 reaches its port by IOPL. Every real
+/// processor, and software KVM, goes by the bitmap, and with IOPL 0 `cli` and its kin fault at ring 3 as they should.
+fn iopl() -> u64 {
+    let hypervisor = std::arch::x86_64::__cpuid(0x4000_0000);
+    let tcg = hypervisor.ebx == u32::from_le_bytes(*b"TCGT")
+        && hypervisor.ecx == u32::from_le_bytes(*b"CGTC")
+        && hypervisor.edx == u32::from_le_bytes(*b"GTCG");
+    if tcg { 3 << 12 } else { 0 }
+}
+
+/// Makes the VM and gives it its memory.
+pub(crate) fn create_vm(kvm: &Kvm, memory: &Memory) -> Result<VmFd, Error> {
+    let vm = loop {
+        match kvm.create_vm() {
+            Ok(vm) => break vm,
+            Err(errno) if errno.errno() == libc::EINTR => {}
+            Err(errno) => return Err(refused("KVM_CREATE_VM")(errno)),
+        }
+    };
+    let slot = kvm_userspace_memory_region {
+        slot: 0,
+        flags: 0,
+        guest_phys_addr: 0,
+        memory_size: memory.size(),
+        userspace_addr: memory.host_address(),
+    };
+    // SAFETY: the range is a mapping that `memory` owns and that nothing in this process takes references into; the
+    // VM's owner drops the VM before the memory (`Shared` holds both, in that order).
+    unsafe { vm.set_user_memory_region(slot) }.map_err(refused("KVM_SET_USER_MEMORY_REGION"))?;
+    Ok(vm)
+}

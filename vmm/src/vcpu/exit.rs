@@ -1,0 +1,184 @@
+//! Entering the guest, and what its exits mean.
+
+use super::{Next, Vcpu, registers};
+use crate::Error;
+use crate::calls::{self, Reply};
+use crate::fault::{CallRecord, Cause, Registers};
+use crate::kvm::refused;
+use crate::platform::gate::{CALL_PORT, FAULT_PORT};
+use crate::stats::ExitKind;
+use hypercall_abi::{Status, call};
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+/// Why the guest was left, without a hold on the vCPU.
+pub(super) enum Exit {
+    Call,
+    Exception,
+    Kick,
+    Port {
+        port: u16,
+        write: bool,
+        size: usize,
+    },
+    Memory {
+        address: u64,
+        write: bool,
+        size: usize,
+    },
+    Shutdown,
+    Other(String),
+}
+
+/// Runs the guest until its next exit.
+pub(super) fn enter(fd: &mut VcpuFd) -> Result<Exit, Error> {
+    let exit = match fd.run() {
+        Ok(VcpuExit::IoOut(CALL_PORT, _)) => Exit::Call,
+        Ok(VcpuExit::IoOut(FAULT_PORT, _)) => Exit::Exception,
+        Ok(VcpuExit::IoOut(port, data)) => Exit::Port {
+            port,
+            write: true,
+            size: data.len(),
+        },
+        Ok(VcpuExit::IoIn(port, data)) => Exit::Port {
+            port,
+            write: false,
+            size: data.len(),
+        },
+        Ok(VcpuExit::MmioRead(address, data)) => Exit::Memory {
+            address,
+            write: false,
+            size: data.len(),
+        },
+        Ok(VcpuExit::MmioWrite(address, data)) => Exit::Memory {
+            address,
+            write: true,
+            size: data.len(),
+        },
+        Ok(VcpuExit::Shutdown) => Exit::Shutdown,
+        Ok(VcpuExit::Intr) => Exit::Kick,
+        Ok(other) => Exit::Other(format!("{other:?}")),
+        Err(errno) => match errno.errno() {
+            libc::EINTR | libc::EAGAIN => Exit::Kick,
+            // The guest runs on memory the host cannot give it, as software KVM also says of tables that lead nowhere.
+            libc::EFAULT => Exit::Other("EFAULT".into()),
+            _ => return Err(refused("KVM_RUN")(errno)),
+        },
+    };
+    if matches!(exit, Exit::Kick) {
+        // Before the next look at what the kick was for: a kick from now on sets it again.
+        fd.set_kvm_immediate_exit(0);
+    }
+    Ok(exit)
+}
+
+impl Vcpu {
+    /// Does what an exit asks for.
+    pub(super) fn handle(&mut self, exit: Exit) -> Result<Next, Error> {
+        match exit {
+            Exit::Call => {
+                self.count(ExitKind::Call);
+                self.call()
+            }
+            Exit::Exception => {
+                self.count(ExitKind::Exception);
+                self.exception()
+            }
+            Exit::Kick => {
+                self.count(ExitKind::Kick);
+                Ok(Next::Go)
+            }
+            Exit::Port { port, write, size } => {
+                self.count(ExitKind::Port);
+                let verb = if write { "write to" } else { "read from" };
+                self.broken(format!(
+                    "a {size}-byte {verb} port {port:#x}, which no device answers"
+                ))
+            }
+            Exit::Memory {
+                address,
+                write,
+                size,
+            } => {
+                self.count(ExitKind::Mmio);
+                let verb = if write { "write to" } else { "read from" };
+                self.broken(format!(
+                    "a {size}-byte {verb} guest-physical {address:#x}, where there is no memory"
+                ))
+            }
+            Exit::Shutdown => {
+                self.count(ExitKind::Other);
+                let registers = self.all_registers()?;
+                Ok(self.fault(Cause::TripleFault, registers))
+            }
+            Exit::Other(what) => {
+                self.count(ExitKind::Other);
+                self.broken(format!("KVM cannot go on with this guest: {what}"))
+            }
+        }
+    }
+
+    /// Ends the VM with a sentence about what the guest did.
+    pub(super) fn broken(&mut self, what: String) -> Result<Next, Error> {
+        let registers = self.all_registers()?;
+        Ok(self.fault(Cause::Broken(what), registers))
+    }
+
+    /// All registers as of the last exit.
+    pub(super) fn all_registers(&mut self) -> Result<Registers, Error> {
+        let sregs = self.fd.get_sregs().map_err(refused("KVM_GET_SREGS"))?;
+        Ok(Registers::new(self.registers(), &sregs))
+    }
+
+    /// Serves the call in the registers.
+    fn call(&mut self) -> Result<Next, Error> {
+        self.note_first_call();
+        let regs = self.registers();
+        let number = regs.rax as u32; // the high half is a retry token, and this host gives none out
+        let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
+        let [a0, a1, a2, ..] = args;
+        self.recent.push(CallRecord {
+            number,
+            args: [a0, a1, a2],
+            status: None,
+            result: 0,
+        });
+        let reply = calls::dispatch(self, number, &args)?;
+        let (status, result) = match reply {
+            Reply::Done(result) => (Status::OK, result),
+            Reply::Refused(status, result) => (status, result),
+            Reply::Leave(next) => {
+                self.stats.count_call(number, Status::OK);
+                return Ok(next);
+            }
+        };
+        self.stats.count_call(number, status);
+        if let Some(record) = self.recent.last() {
+            (record.status, record.result) = (Some(status), result);
+        }
+        let regs = self.registers();
+        regs.rax = u64::from(status.0);
+        regs.rdx = result;
+        if cfg!(debug_assertions) {
+            for undefined in [
+                &mut regs.rdi,
+                &mut regs.rsi,
+                &mut regs.r10,
+                &mut regs.r8,
+                &mut regs.r9,
+                &mut regs.rcx,
+                &mut regs.r11,
+            ] {
+                *undefined = call::POISON;
+            }
+        }
+        self.registers_changed();
+        let shared = &self.shared;
+        shared.clock.tick(&shared.memory);
+        Ok(Next::Go)
+    }
+
+    /// Makes this vCPU forget its address translations now.
+    pub(crate) fn flush_translations(&self) -> Result<(), Error> {
+        registers::flush_translations(&self.fd)
+    }
+}

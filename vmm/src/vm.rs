@@ -1,0 +1,258 @@
+//! A VM as a value: built top to bottom, run once, and gone.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::console::Console;
+use crate::image::Plan;
+use crate::kvm::{self, Processor, refused};
+use crate::memory::{Memory, OutOfRange};
+use crate::outcome::Outcome;
+use crate::platform::{Boot, Layout, corner, gate, map_all};
+use crate::shared::{Shared, Slot, Start, lock};
+use crate::vcpu::Vcpu;
+use crate::watch::Watch;
+use crate::{End, Error, StopReason};
+use hypercall_abi::vcpu::VcpuPage;
+use hypercall_abi::{Gpa, map};
+use kvm_bindings::{Msrs, kvm_msr_entry};
+use kvm_ioctls::VcpuFd;
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// A VM, ready to run.
+pub struct Vm {
+    shared: Arc<Shared>,
+    first: Vcpu,
+}
+
+/// A way to end a VM from any thread, at any time. Outliving the VM is harmless.
+#[derive(Clone)]
+pub struct Stopper {
+    shared: Arc<Shared>,
+}
+
+impl Stopper {
+    /// Ends the VM now, unless it has ended.
+    pub fn stop(&self, reason: StopReason) {
+        self.shared.finish(Ok(End::Stopped(reason)));
+    }
+
+    /// Asks the guest to end. If it subscribes to the shutdown event it has [`Limits::grace`](crate::config::Limits::grace) to do so;
+    /// otherwise this is [`stop`](Stopper::stop).
+    pub fn request_shutdown(&self) {
+        self.shared.request_shutdown();
+    }
+}
+
+impl Vm {
+    /// Builds a VM from a configuration and the image to run in it, which is `config.guest.image`, built if it needs building.
+    ///
+    /// # Errors
+    /// [`Error`] says what the host, the image or the configuration lacks.
+    pub fn new(config: &Config, image: &Path) -> Result<Vm, Error> {
+        let created = Instant::now();
+        config.check()?;
+        let bad_image = |problem| Error::Image {
+            path: image.to_owned(),
+            problem,
+        };
+        let kvm = kvm::open()?;
+        let processor = Processor::of(&kvm)?;
+        let console = Console::open(&config.console)?;
+
+        let mut file = File::open(image).map_err(|error| bad_image(error.to_string()))?;
+        let plan = Plan::read(&file).map_err(bad_image)?;
+        let missing = plan.note.classes & !config.limits.calls.0;
+        if missing != 0 {
+            let classes = hypercall_abi::class::Classes(missing);
+            return Err(bad_image(format!(
+                "it needs the call classes {classes:?}, which limits.calls does not grant"
+            )));
+        }
+        if plan.note.devices != 0 {
+            return Err(bad_image(format!(
+                "it needs devices {:#x}, and this VM has none",
+                plan.note.devices
+            )));
+        }
+        let memory_bytes = config.machine.memory;
+        let layout = Layout::new(&plan, memory_bytes).map_err(bad_image)?;
+
+        let memory = Memory::new(memory_bytes)?;
+        if config.machine.huge_pages {
+            // Not image and platform area: a VM that touches ten pages there must not clear five hundred.
+            memory.advise_huge(Gpa(layout.stack_end));
+        }
+        load(&memory, &plan, &mut file)
+            .map_err(|error| bad_image(format!("loading it: {error}")))?;
+        let name = image.file_stem().unwrap_or_default().to_string_lossy();
+        let stack = furnish(&memory, &plan, &layout, config, processor, &name)?;
+
+        let vm = kvm::create_vm(&kvm, &memory)?;
+        let fd = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
+        let khz = fd.get_tsc_khz().map_err(refused("KVM_GET_TSC_KHZ"))?;
+        let clock = Clock::start(khz, || guest_tsc(&fd))?;
+        clock.publish(&memory).map_err(|OutOfRange| no_room())?;
+
+        let slots = (0..config.machine.vcpus)
+            .map(|_| Slot::new())
+            .collect::<io::Result<_>>();
+        let slots = slots.map_err(|source| Error::Os {
+            what: "making a vCPU's bell".into(),
+            source,
+        })?;
+        let shared = Arc::new(Shared::new(
+            vm,
+            memory,
+            processor,
+            clock,
+            console,
+            config.limits.clone(),
+            slots,
+            (layout.stack_start, layout.stack_end),
+            created,
+        ));
+        let first = Vcpu::create(Arc::clone(&shared), 0, fd)?;
+        if let Some(slot) = shared.slot(0) {
+            slot.started.store(true, Ordering::SeqCst);
+            slot.threaded.store(true, Ordering::SeqCst);
+            shared.running.store(1, Ordering::SeqCst);
+            *lock(&slot.start) = Some(Start {
+                entry: plan.entry,
+                stack,
+                argument: map::BOOT_PAGE,
+            });
+        }
+        Ok(Vm { shared, first })
+    }
+
+    /// A way to end this VM from elsewhere.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Runs the VM on this thread, and its further vCPUs on threads of their own, until it ends.
+    ///
+    /// # Errors
+    /// The host's failures. What the guest does wrong is an [`Outcome`].
+    pub fn run(self) -> Result<Outcome, Error> {
+        let Vm { shared, first } = self;
+        if let Some(at) = shared
+            .limits
+            .time
+            .and_then(|limit| Instant::now().checked_add(limit))
+        {
+            Watch::by(&shared, at, StopReason::TimeLimit).map_err(|source| Error::Os {
+                what: "starting the time limit's thread".into(),
+                source,
+            })?;
+        }
+        let mut stats = first.live();
+        // After the end no vCPU starts another one: each thread that is here now is the last of its index.
+        loop {
+            let Some(thread) = lock(&shared.threads).pop() else {
+                break;
+            };
+            stats.add(&thread.join().unwrap_or_default());
+        }
+        shared.watch.join();
+        stats.to_end = shared.created.elapsed();
+        Ok(Outcome {
+            end: shared.take_end()?,
+            stats,
+        })
+    }
+}
+
+/// Copies the segments' contents. What follows them in memory is zero already.
+fn load(memory: &Memory, plan: &Plan, file: &mut File) -> io::Result<()> {
+    for segment in &plan.segments {
+        file.seek(SeekFrom::Start(segment.file_offset))?;
+        let len = usize::try_from(segment.file_size).map_err(io::Error::other)?;
+        memory.fill_from(Gpa(segment.address), file, len)?;
+    }
+    Ok(())
+}
+
+/// Fills the platform area and the first stack, and returns its stack pointer.
+fn furnish(
+    memory: &Memory,
+    plan: &Plan,
+    layout: &Layout,
+    config: &Config,
+    processor: &Processor,
+    name: &str,
+) -> Result<u64, Error> {
+    let vcpus = config.machine.vcpus;
+    let mut seed = [0; 32];
+    getrandom(&mut seed, GetRandomFlags::empty()).map_err(|errno| Error::Os {
+        what: "asking for random bytes".into(),
+        source: errno.into(),
+    })?;
+    let args: Vec<String> = std::iter::once(name.to_owned())
+        .chain(config.guest.args.iter().cloned())
+        .collect();
+    let env: Vec<String> = config
+        .guest
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let boot = Boot {
+        vcpus,
+        classes: config.limits.calls,
+        xcr0: processor.xcr0,
+        seed,
+        args: &args,
+        env: &env,
+    };
+    let (strings, stack) = (boot.string_bytes(), layout.stack_end - layout.stack_start);
+    if strings > stack / 2 {
+        return Err(Error::Config(format!(
+            "guest.args and guest.env take {strings} bytes; with a stack of {stack} bytes they may take half of that"
+        )));
+    }
+    map_all(memory, &layout.ranges(plan, vcpus)).map_err(|_| {
+        Error::Config("the image's segments lie too far apart for the first page tables".into())
+    })?;
+    let write = || {
+        gate::write(memory)?;
+        corner::write_shared(memory)?;
+        for index in 0..vcpus {
+            corner::write_task(memory, index)?;
+            let page = map::vcpu_page(index);
+            memory.store(Gpa(page), &page)?;
+            memory.store(
+                Gpa(page + std::mem::offset_of!(VcpuPage, index) as u64),
+                &index,
+            )?;
+        }
+        boot.write(memory, layout)
+    };
+    write().map_err(|OutOfRange| no_room())
+}
+
+/// The platform area is part of the least memory a VM can have, so this does not happen.
+fn no_room() -> Error {
+    Error::Config("the VM's memory has no room for the platform area".into())
+}
+
+fn guest_tsc(fd: &VcpuFd) -> Result<u64, Error> {
+    const IA32_TIME_STAMP_COUNTER: u32 = 0x10;
+    let entry = kvm_msr_entry {
+        index: IA32_TIME_STAMP_COUNTER,
+        ..Default::default()
+    };
+    let mut msrs = Msrs::from_entries(&[entry])
+        .map_err(|_| Error::Config("one register is too many".into()))?;
+    fd.get_msrs(&mut msrs).map_err(refused("KVM_GET_MSRS"))?;
+    Ok(msrs.as_slice().first().map_or(0, |entry| entry.data))
+}
