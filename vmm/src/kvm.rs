@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::memory::Memory;
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_userspace_memory_region};
-use kvm_ioctls::{Cap, Kvm, VmFd};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use std::io;
 use std::sync::OnceLock;
 
@@ -15,9 +15,13 @@ pub(crate) fn refused(request: &'static str) -> impl FnOnce(kvm_ioctls::Error) -
     }
 }
 
-/// Opens `/dev/kvm` and checks that it can do what every VM needs.
+/// Opens `/dev/kvm`.
 pub(crate) fn open() -> Result<Kvm, Error> {
-    let kvm = Kvm::new().map_err(|errno| Error::NoKvm(errno.into()))?;
+    Kvm::new().map_err(|errno| Error::NoKvm(errno.into()))
+}
+
+/// Checks that KVM can do what every VM needs.
+fn check(kvm: &Kvm) -> Result<(), Error> {
     for (cap, name) in [
         (Cap::SyncRegs, "KVM_CAP_SYNC_REGS"),
         (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
@@ -32,7 +36,7 @@ pub(crate) fn open() -> Result<Kvm, Error> {
             });
         }
     }
-    Ok(kvm)
+    Ok(())
 }
 
 /// What this host's processors can give a guest. The same for every VM, and costly to ask, so asked once per process.
@@ -43,18 +47,20 @@ pub(crate) struct Processor {
     pub xcr0: u64,
     /// The privilege level ring 3 gets for ports by `RFLAGS.IOPL`, beside the TSS bitmap.
     pub iopl: u64,
+    tsc_khz: OnceLock<u32>,
 }
 
 /// x87, SSE, AVX and the three parts of AVX-512. Not AMX, whose state is large and must be asked for.
 const XCR0_KNOWN: u64 = 0xe7;
 
 impl Processor {
-    /// Asks the host, or remembers.
+    /// Asks the host, or remembers. The first time, also checks that it can do what every VM needs.
     pub fn of(kvm: &Kvm) -> Result<&'static Processor, Error> {
         static PROCESSOR: OnceLock<Processor> = OnceLock::new();
         if let Some(known) = PROCESSOR.get() {
             return Ok(known);
         }
+        check(kvm)?;
         let cpuid = kvm
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
             .map_err(refused("KVM_GET_SUPPORTED_CPUID"))?;
@@ -74,7 +80,17 @@ impl Processor {
             cpuid,
             xcr0,
             iopl: iopl(),
+            tsc_khz: OnceLock::new(),
         }))
+    }
+
+    /// The rate of a vCPU's TSC. The host's own, since no VM asks for another: so any vCPU will do, once.
+    pub fn tsc_khz(&self, vcpu: &VcpuFd) -> Result<u32, Error> {
+        if let Some(known) = self.tsc_khz.get() {
+            return Ok(*known);
+        }
+        let khz = vcpu.get_tsc_khz().map_err(refused("KVM_GET_TSC_KHZ"))?;
+        Ok(*self.tsc_khz.get_or_init(|| khz))
     }
 }
 

@@ -66,7 +66,7 @@ impl Vm {
         let console = Console::open(&config.console)?;
 
         let mut file = File::open(image).map_err(|error| bad_image(error.to_string()))?;
-        let plan = Plan::read(&file).map_err(bad_image)?;
+        let plan = Plan::read_file(&file).map_err(bad_image)?;
         let missing = plan.note.classes & !config.limits.calls.0;
         if missing != 0 {
             let classes = hypercall_abi::class::Classes(missing);
@@ -95,7 +95,7 @@ impl Vm {
 
         let vm = kvm::create_vm(&kvm, &memory)?;
         let fd = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
-        let khz = fd.get_tsc_khz().map_err(refused("KVM_GET_TSC_KHZ"))?;
+        let khz = processor.tsc_khz(&fd)?;
         let clock = Clock::start(khz, || guest_tsc(&fd))?;
         clock.publish(&memory).map_err(|OutOfRange| no_room())?;
 

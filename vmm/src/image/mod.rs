@@ -15,10 +15,7 @@ use std::os::unix::fs::FileExt;
 /// Bytes that an image is read from.
 pub trait Source {
     /// How many there are.
-    ///
-    /// # Errors
-    /// The host's own, for a file.
-    fn size(&self) -> io::Result<u64>;
+    fn size(&self) -> u64;
     /// Fills `bytes` from `offset`.
     ///
     /// # Errors
@@ -26,19 +23,38 @@ pub trait Source {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 }
 
-impl Source for File {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+/// The start of a file, read at once: headers and notes lie there, and each read of its own would cost as much again.
+struct Head<'f> {
+    file: &'f File,
+    size: u64,
+    bytes: Vec<u8>,
+}
+
+impl Head<'_> {
+    fn read(file: &File) -> io::Result<Head<'_>> {
+        let size = file.metadata()?.len();
+        let mut bytes = vec![0; usize::try_from(size.min(4096)).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(Head { file, size, bytes })
+    }
+}
+
+impl Source for Head<'_> {
+    fn size(&self) -> u64 {
+        self.size
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        self.read_exact_at(bytes, offset)
+        match self.bytes.read_at(offset, bytes) {
+            Ok(()) => Ok(()),
+            Err(_) => self.file.read_exact_at(bytes, offset),
+        }
     }
 }
 
 impl Source for [u8] {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.len() as u64)
+    fn size(&self) -> u64 {
+        self.len() as u64
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
@@ -117,6 +133,15 @@ impl Plan {
                 "its entry point {entry:#x} is not in an executable segment"
             )),
         }
+    }
+
+    /// Reads and checks a file's headers and note.
+    ///
+    /// # Errors
+    /// As for [`read`](Plan::read).
+    pub fn read_file(file: &File) -> Result<Plan, String> {
+        let head = Head::read(file).map_err(|error| format!("reading it: {error}"))?;
+        Plan::read(&head)
     }
 
     /// The first page and the page after the last.

@@ -6,6 +6,7 @@
 use crate::memory::{Memory, OutOfRange};
 use hypercall_abi::{Gpa, map};
 use map::PAGE_SIZE;
+use zerocopy::IntoBytes;
 
 /// What a page allows: the low flag bits and NX of its entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,7 +25,7 @@ const NO_EXECUTE: u64 = 1 << 63;
 const LEAF: u64 = PRESENT | ACCESSED | DIRTY;
 const TABLE: u64 = PRESENT | WRITABLE | USER | ACCESSED;
 const LARGE_PAGE: u64 = 2 << 20;
-const ENTRIES: u64 = 512;
+const ENTRIES: usize = 512;
 
 impl Access {
     pub const READ: Access = Access(LEAF | USER | NO_EXECUTE);
@@ -51,72 +52,64 @@ impl From<OutOfRange> for TooScattered {
 /// [`TooScattered`] where the ranges need more tables than there is room for.
 pub(crate) fn map_all(memory: &Memory, ranges: &[(u64, u64, Access)]) -> Result<(), TooScattered> {
     let mut tables = Tables {
-        memory,
-        next: map::PAGE_TABLES,
+        pages: vec![[0; ENTRIES]],
     };
-    let root = tables.allocate()?;
     for &(start, end, access) in ranges {
         let mut at = start;
         while at < end {
-            at += tables.map_one(root, at, end, access)?;
+            at += tables.map_one(at, end, access)?;
         }
+    }
+    for (index, table) in tables.pages.iter().enumerate() {
+        memory.write(Gpa(address(index)), table.as_bytes())?;
     }
     Ok(())
 }
 
-struct Tables<'m> {
-    memory: &'m Memory,
-    next: u64,
+/// Tables under construction, the root first; each will be the page after the one before it.
+struct Tables {
+    pages: Vec<[u64; ENTRIES]>,
 }
 
-impl Tables<'_> {
-    /// Takes the next page; guest memory is zero when new.
-    fn allocate(&mut self) -> Result<u64, TooScattered> {
-        let table = self.next;
-        if table >= map::RAM_BASE {
-            return Err(TooScattered);
-        }
-        self.next += PAGE_SIZE;
-        Ok(table)
-    }
+/// Where in guest memory a table will be.
+fn address(index: usize) -> u64 {
+    map::PAGE_TABLES + index as u64 * PAGE_SIZE
+}
 
+impl Tables {
     /// Maps the page at `at`, the largest that fits before `end`, and says how large it is.
-    fn map_one(
-        &mut self,
-        root: u64,
-        at: u64,
-        end: u64,
-        access: Access,
-    ) -> Result<u64, TooScattered> {
-        let pointers = self.descend(root, at >> 39)?;
+    fn map_one(&mut self, at: u64, end: u64, access: Access) -> Result<u64, TooScattered> {
+        let pointers = self.descend(0, at >> 39)?;
         let directory = self.descend(pointers, at >> 30)?;
         if at.is_multiple_of(LARGE_PAGE) && end - at >= LARGE_PAGE {
-            self.set(directory, at >> 21, at | access.0 | LARGE)?;
+            *self.entry(directory, at >> 21)? = at | access.0 | LARGE;
             return Ok(LARGE_PAGE);
         }
         let table = self.descend(directory, at >> 21)?;
-        self.set(table, at >> 12, at | access.0)?;
+        *self.entry(table, at >> 12)? = at | access.0;
         Ok(PAGE_SIZE)
     }
 
     /// The table an entry points to, made if it is not there.
-    fn descend(&mut self, table: u64, index: u64) -> Result<u64, TooScattered> {
-        let entry: u64 = self.memory.load(slot(table, index))?;
-        if entry & PRESENT != 0 {
-            return Ok(entry & !(PAGE_SIZE - 1));
+    fn descend(&mut self, table: usize, index: u64) -> Result<usize, TooScattered> {
+        let next = self.pages.len();
+        let entry = self.entry(table, index)?;
+        if *entry & PRESENT != 0 {
+            let page = (*entry & !(PAGE_SIZE - 1)) - map::PAGE_TABLES;
+            return usize::try_from(page / PAGE_SIZE).map_err(|_| TooScattered);
         }
-        let new = self.allocate()?;
-        self.set(table, index, new | TABLE)?;
-        Ok(new)
+        *entry = address(next) | TABLE;
+        if address(next) >= map::RAM_BASE {
+            return Err(TooScattered);
+        }
+        self.pages.push([0; ENTRIES]);
+        Ok(next)
     }
 
-    fn set(&mut self, table: u64, index: u64, entry: u64) -> Result<(), TooScattered> {
-        Ok(self.memory.store(slot(table, index), &entry)?)
+    fn entry(&mut self, table: usize, index: u64) -> Result<&mut u64, TooScattered> {
+        let table = self.pages.get_mut(table).ok_or(TooScattered)?;
+        table.get_mut(index as usize % ENTRIES).ok_or(TooScattered)
     }
-}
-
-fn slot(table: u64, index: u64) -> Gpa {
-    Gpa(table + index % ENTRIES * 8)
 }
 
 #[cfg(test)]
@@ -127,7 +120,9 @@ mod tests {
     fn walk(memory: &Memory, address: u64) -> Option<(u64, u64)> {
         let mut table = map::PAGE_TABLES;
         for shift in [39, 30, 21, 12] {
-            let entry: u64 = memory.load(slot(table, address >> shift)).unwrap();
+            let entry: u64 = memory
+                .load(Gpa(table + (address >> shift) % 512 * 8))
+                .unwrap();
             if entry & PRESENT == 0 {
                 return None;
             }

@@ -106,7 +106,7 @@ impl Vcpu {
         // SAFETY: `seated` ends with this function, and the vCPU belongs to our caller.
         let seated = unsafe { slot.seat.take(&mut self.fd) }?;
         while let Some(start) = self.next_start(slot) {
-            registers::start(&self.fd, &self.shared, self.index, start)?;
+            registers::start(&mut self.fd, &self.shared, self.index, start);
             self.handler = None;
             self.handling = None;
             let done_word = match self.run(slot)? {
@@ -118,6 +118,7 @@ impl Vcpu {
                 Next::Stop(word) => word,
             };
             self.stop(slot, done_word);
+            registers::reset_fpu(&self.fd)?;
         }
         drop(seated);
         Ok(())

@@ -7,7 +7,7 @@ use crate::platform::corner;
 use crate::shared::{Shared, Start};
 use hypercall_abi::map;
 use kvm_bindings::{kvm_dtable, kvm_fpu, kvm_regs, kvm_segment, kvm_sregs, kvm_xcr, kvm_xcrs};
-use kvm_ioctls::VcpuFd;
+use kvm_ioctls::{SyncReg, VcpuFd};
 
 /// PE, MP, ET, NE, WP, AM, PG.
 const CR0: u64 = 0x8005_0033;
@@ -18,6 +18,10 @@ const CR4_OSXSAVE: u64 = 1 << 18;
 const CR3_WRITE_THROUGH: u64 = 1 << 3;
 /// SCE, LME, LMA, NXE.
 const EFER: u64 = 0xd01;
+/// Where the local APIC's registers would be, and enabled: the value at reset. There is no APIC behind it.
+const APIC_BASE: u64 = 0xfee0_0800;
+/// The first vCPU is the bootstrap processor.
+const APIC_FIRST: u64 = 1 << 8;
 /// The flag that is always set.
 pub(crate) const FLAGS: u64 = 2;
 /// The flags a guest may choose for itself: arithmetic, TF, DF, AC, ID.
@@ -74,10 +78,13 @@ pub(super) fn set_processor(fd: &VcpuFd, processor: &Processor, index: u32) -> R
     Ok(())
 }
 
-/// Puts a vCPU at a start, whatever it did before.
-pub(super) fn start(fd: &VcpuFd, shared: &Shared, index: u32, start: Start) -> Result<(), Error> {
-    let mut sregs = fd.get_sregs().map_err(refused("KVM_GET_SREGS"))?;
-    sregs.cs = code();
+/// Puts a vCPU at a start, whatever it did before; all but its x87 and SSE state. Takes effect when it next enters the
+/// guest, through the registers in the shared page: that saves the requests.
+pub(super) fn start(fd: &mut VcpuFd, shared: &Shared, index: u32, start: Start) {
+    let mut sregs = kvm_sregs {
+        cs: code(),
+        ..Default::default()
+    };
     for data_segment in [
         &mut sregs.ds,
         &mut sregs.es,
@@ -111,7 +118,6 @@ pub(super) fn start(fd: &VcpuFd, shared: &Shared, index: u32, start: Start) -> R
         ..Default::default()
     };
     sregs.cr0 = CR0;
-    sregs.cr2 = 0;
     sregs.cr3 = map::PAGE_TABLES;
     sregs.cr4 = CR4
         | if shared.processor.xcr0 != 0 {
@@ -120,26 +126,33 @@ pub(super) fn start(fd: &VcpuFd, shared: &Shared, index: u32, start: Start) -> R
             0
         };
     sregs.efer = EFER;
-    fd.set_sregs(&sregs).map_err(refused("KVM_SET_SREGS"))?;
+    sregs.apic_base = APIC_BASE | if index == 0 { APIC_FIRST } else { 0 };
+    let regs = kvm_regs {
+        rip: start.entry,
+        rsp: start.stack.wrapping_sub(8),
+        rdi: start.argument,
+        rflags: flags(0, shared.processor.iopl),
+        ..Default::default()
+    };
+    let page = fd.sync_regs_mut();
+    (page.regs, page.sregs) = (regs, sregs);
+    fd.set_sync_dirty_reg(SyncReg::Register);
+    fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+}
+
+/// Makes x87 and SSE state what it is on a new vCPU.
+pub(super) fn reset_fpu(fd: &VcpuFd) -> Result<(), Error> {
     let fpu = kvm_fpu {
         fcw: 0x37f,
         mxcsr: 0x1f80,
         ..Default::default()
     };
-    fd.set_fpu(&fpu).map_err(refused("KVM_SET_FPU"))?;
-    let regs = kvm_regs {
-        rip: start.entry,
-        rsp: start.stack.wrapping_sub(8),
-        rdi: start.argument,
-        rflags: flags(0, shared.processor),
-        ..Default::default()
-    };
-    fd.set_regs(&regs).map_err(refused("KVM_SET_REGS"))
+    fd.set_fpu(&fpu).map_err(refused("KVM_SET_FPU"))
 }
 
-/// The flags register for a guest that wishes for some flags.
-pub(crate) fn flags(wished: u64, processor: &Processor) -> u64 {
-    wished & OWN_FLAGS | FLAGS | processor.iopl
+/// The flags register for a guest that wishes for some flags, on a host where it needs this IOPL.
+pub(crate) fn flags(wished: u64, iopl: u64) -> u64 {
+    wished & OWN_FLAGS | FLAGS | iopl
 }
 
 /// Back at ring 3 from a stub at ring 0.
@@ -225,13 +238,8 @@ mod tests {
 
     #[test]
     fn a_guest_chooses_no_flag_that_is_the_hosts() {
-        let processor = |iopl| Processor {
-            cpuid: kvm_bindings::CpuId::new(0).unwrap(),
-            xcr0: 0,
-            iopl,
-        };
-        assert_eq!(flags(u64::MAX, &processor(0)), OWN_FLAGS | 2);
-        assert_eq!(flags(0, &processor(3 << 12)), 0x3002);
+        assert_eq!(flags(u64::MAX, 0), OWN_FLAGS | 2);
+        assert_eq!(flags(0, 3 << 12), 0x3002);
         assert_eq!(OWN_FLAGS & (3 << 12 | 1 << 9 | 1 << 17), 0, "IOPL, IF, VM");
     }
 
