@@ -3,22 +3,36 @@
 //! Nothing here exits the process: a program may run several VMs at once, and end each from any thread with its [`Stopper`].
 //! The one thing that is the process's is a signal handler, for the first real-time signal, which makes vCPU threads leave the guest.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
+
 pub mod backtrace;
 mod bell;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod calls;
 mod clock;
 pub mod config;
 mod console;
 pub mod error;
 pub mod fault;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod image;
 mod kick;
 mod kvm;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod memory;
 pub mod outcome;
 mod platform;
 mod shared;
 pub mod stats;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod vcpu;
 mod vm;
 mod watch;

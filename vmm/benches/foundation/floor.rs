@@ -33,7 +33,7 @@ pub fn run(memory: u64, exits: u32) -> Floor {
     for (table, next) in [(0, 1), (1, 2), (2, 3)] {
         ram.write(
             TABLES + table * 4096,
-            &(TABLES + next * 4096 | 0x27).to_le_bytes(),
+            &((TABLES + next * 4096) | 0x27).to_le_bytes(),
         );
     }
     for page in [CODE, TASK] {

@@ -28,8 +28,8 @@ pub(super) fn write(vcpu: &mut Vcpu, stream: u64, gpa: u64, len: u64) -> Reply {
     if shared.memory.read(gpa, bytes).is_err() {
         return Status::BAD_ADDRESS.into();
     }
-    let mut done = 0;
-    while let Some(rest @ [_, ..]) = bytes.get(done..) {
+    let mut rest = &*bytes;
+    while !rest.is_empty() {
         if shared.ended() {
             return Reply::Leave(Next::Go);
         }
@@ -37,11 +37,14 @@ pub(super) fn write(vcpu: &mut Vcpu, stream: u64, gpa: u64, len: u64) -> Reply {
             .console
             .write(stream == STREAM_ERROR, rest, &slot.bell)
         {
-            Ok(written) => done += written,
-            Err((written, _)) => return Reply::Refused(Status::IO, (done + written) as u64),
+            Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
+            Err((written, _)) => {
+                let left = rest.len().saturating_sub(written);
+                return Reply::Refused(Status::IO, len.saturating_sub(left) as u64);
+            }
         }
     }
-    Reply::Done(done as u64)
+    Reply::Done(len as u64)
 }
 
 pub(super) fn read(vcpu: &mut Vcpu, gpa: u64, len: u64) -> Reply {

@@ -1,7 +1,7 @@
 //! Class `fault`: registering and leaving a fault handler.
 
 use super::Reply;
-use crate::vcpu::{Handler, Next, Vcpu, is_canonical};
+use crate::vcpu::{FRAME_ROOM, Handler, Next, Vcpu, is_canonical};
 use hypercall_abi::Status;
 use hypercall_abi::fault::FaultFrame;
 
@@ -10,8 +10,9 @@ pub(super) fn handler(vcpu: &mut Vcpu, entry: u64, stack: u64) -> Result<u64, St
         vcpu.handler = None;
         return Ok(0);
     }
-    let room = size_of::<FaultFrame>() as u64 + 8;
-    vcpu.shared.memory.buffer(stack.wrapping_sub(room), room)?;
+    vcpu.shared
+        .memory
+        .buffer(stack.wrapping_sub(FRAME_ROOM), FRAME_ROOM)?;
     if !is_canonical(entry) || !stack.is_multiple_of(16) {
         return Err(Status::BAD_ADDRESS);
     }

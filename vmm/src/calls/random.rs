@@ -14,10 +14,10 @@ pub(super) fn fill(vcpu: &mut Vcpu, gpa: u64, len: u64) -> Result<u64, Status> {
         return Err(Status::TOO_LONG);
     }
     let bytes = scratch.get_mut(..size).ok_or(Status::TOO_LONG)?;
-    let mut filled = 0;
-    while let Some(rest @ [_, ..]) = bytes.get_mut(filled..) {
-        match getrandom(rest, GetRandomFlags::empty()) {
-            Ok(more) => filled += more,
+    let mut rest = &mut *bytes;
+    while !rest.is_empty() {
+        match getrandom(&mut *rest, GetRandomFlags::empty()) {
+            Ok(filled) => rest = rest.get_mut(filled..).unwrap_or_default(),
             Err(rustix::io::Errno::INTR) => {}
             Err(_) => return Err(Status::IO),
         }

@@ -112,7 +112,8 @@ pub(super) fn headers<S: Source + ?Sized>(source: &S) -> Result<(u64, Vec<Progra
     }
     let mut headers = Vec::with_capacity(header.program_header_count.into());
     for index in 0..u64::from(header.program_header_count) {
-        let offset = (index * size_of::<ProgramHeader>() as u64)
+        let offset = index
+            .saturating_mul(size_of::<ProgramHeader>() as u64)
             .checked_add(header.program_headers)
             .ok_or("its program headers wrap around the end of the address space")?;
         headers.push(read(source, offset, "a program header")?);

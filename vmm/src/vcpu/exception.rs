@@ -16,6 +16,9 @@ pub(crate) struct Handler {
     pub stack: u64,
 }
 
+/// What a reflected exception takes of the handler's stack: the frame and a return address.
+pub(crate) const FRAME_ROOM: u64 = size_of::<FaultFrame>() as u64 + 8;
+
 /// What a stub and the processor pushed, from the stack pointer up (SDM volume 3, figure 6-9).
 struct Pushed {
     vector: u32,
@@ -93,7 +96,8 @@ impl Vcpu {
         registers::leave_ring0(&self.fd, sregs)?;
         let flags = registers::flags(0, self.shared.processor.iopl);
         let regs = self.registers();
-        (regs.rip, regs.rsp, regs.rdi, regs.rflags) = (handler.entry, rsp, rsp + 8, flags);
+        (regs.rip, regs.rsp, regs.rdi, regs.rflags) =
+            (handler.entry, rsp, rsp.wrapping_add(8), flags);
         self.registers_changed();
         Ok(Next::Go)
     }
@@ -118,11 +122,10 @@ impl Vcpu {
         frame: &FaultFrame,
     ) -> Result<u64, hypercall_abi::Status> {
         let memory = &self.shared.memory;
-        let size = size_of::<FaultFrame>() as u64;
-        let below = handler.stack.wrapping_sub(size + 8);
-        memory.buffer(below, size + 8)?;
+        let below = handler.stack.wrapping_sub(FRAME_ROOM);
+        memory.buffer(below, FRAME_ROOM)?;
         memory.store(Gpa(below), &0_u64)?;
-        memory.store(Gpa(below + 8), frame)?;
+        memory.store(Gpa(below.wrapping_add(8)), frame)?;
         Ok(below)
     }
 

@@ -14,7 +14,7 @@ use crate::kvm::refused;
 use crate::shared::{Shared, Slot, Start, lock};
 use crate::stats::{ExitKind, Stats};
 use crate::{End, Error};
-pub(crate) use exception::Handler;
+pub(crate) use exception::{FRAME_ROOM, Handler};
 use hypercall_abi::vcpu::event;
 use hypercall_abi::{Gpa, call};
 use kvm_bindings::kvm_regs;
@@ -24,7 +24,6 @@ pub(crate) use registers::is_canonical;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Instant;
 
 /// A vCPU, owned by its thread.
 pub(crate) struct Vcpu {
@@ -190,14 +189,14 @@ impl Vcpu {
 
     fn count(&mut self, kind: ExitKind) {
         if let Some(count) = self.stats.exits.get_mut(kind as usize) {
-            *count += 1;
+            *count = count.wrapping_add(1);
         }
     }
 
     /// The first call stops this clock.
     fn note_first_call(&mut self) {
         if self.stats.to_first_call.is_none() {
-            self.stats.to_first_call = Some(Instant::now() - self.shared.created);
+            self.stats.to_first_call = Some(self.shared.created.elapsed());
         }
     }
 

@@ -16,13 +16,13 @@ impl Recent {
         if let Some(place) = self.records.get_mut(self.next % KEPT) {
             *place = Some(record);
         }
-        self.next = (self.next + 1) % KEPT;
+        self.next = self.next.wrapping_add(1) % KEPT;
     }
 
     /// The newest record, to which the answer is added.
     pub fn last(&mut self) -> Option<&mut CallRecord> {
         self.records
-            .get_mut((self.next + KEPT - 1) % KEPT)?
+            .get_mut(self.next.wrapping_add(KEPT - 1) % KEPT)?
             .as_mut()
     }
 

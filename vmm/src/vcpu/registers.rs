@@ -35,7 +35,7 @@ fn segment(selector: u16, kind: u8, long: u8) -> kvm_segment {
         type_: kind,
         present: 1,
         dpl: 3,
-        db: 1 - long,
+        db: u8::from(long == 0),
         s: 1,
         l: long,
         g: 1,
