@@ -20,7 +20,7 @@ pub(crate) struct Console {
 }
 
 /// Where bytes go.
-enum Sink {
+pub(crate) enum Sink {
     Stdout(Pace),
     Stderr(Pace),
     File(File),
@@ -29,7 +29,7 @@ enum Sink {
 
 /// Whether a descriptor may hold its writer up.
 #[derive(Clone, Copy)]
-enum Pace {
+pub(crate) enum Pace {
     /// A file: no use in polling it.
     Immediate,
     /// Pipes, terminals, sockets.
@@ -43,6 +43,38 @@ impl Pace {
                 Pace::Immediate
             }
             _ => Pace::MayBlock,
+        }
+    }
+}
+
+impl Sink {
+    /// The descriptor that must be ready for writing before [`write`](Sink::write), where there is one that may not be.
+    pub fn awaited(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Sink::Stdout(Pace::MayBlock) => Some(rustix::stdio::stdout()),
+            Sink::Stderr(Pace::MayBlock) => Some(rustix::stdio::stderr()),
+            _ => None,
+        }
+    }
+
+    /// Writes some of the bytes, as many as surely do not block; 0 where a signal came first.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let fd = match self {
+            Sink::Nowhere => return Ok(bytes.len()),
+            Sink::File(file) => file.as_fd(),
+            Sink::Stdout(_) => rustix::stdio::stdout(),
+            Sink::Stderr(_) => rustix::stdio::stderr(),
+        };
+        let bytes = match self.awaited() {
+            Some(_) => bytes.get(..CERTAIN).unwrap_or(bytes),
+            None => bytes,
+        };
+        match rustix::io::write(fd, bytes) {
+            Err(Errno::INTR | Errno::AGAIN) => Ok(0),
+            answer => answer,
         }
     }
 }
@@ -81,37 +113,9 @@ impl Console {
         })
     }
 
-    /// Writes what can be written before the bell rings: all of it, unless somebody wants the vCPU.
-    ///
-    /// # Errors
-    /// The kernel's, with the bytes written before it.
-    pub fn write(&self, error: bool, bytes: &[u8], bell: &Bell) -> Result<usize, (usize, Errno)> {
-        let sink = if error { &self.error } else { &self.output };
-        let (fd, pace) = match sink {
-            Sink::Nowhere => return Ok(bytes.len()),
-            Sink::File(file) => (file.as_fd(), Pace::Immediate),
-            Sink::Stdout(pace) => (rustix::stdio::stdout(), *pace),
-            Sink::Stderr(pace) => (rustix::stdio::stderr(), *pace),
-        };
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let (now, _) = match pace {
-                Pace::Immediate => (rest, &[][..]),
-                Pace::MayBlock => {
-                    bell.listen();
-                    if bell.sleep(None, Some((fd, Way::Out))) == Woken::Rung {
-                        break;
-                    }
-                    rest.split_at(rest.len().min(CERTAIN))
-                }
-            };
-            match rustix::io::write(fd, now) {
-                Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(errno) => return Err((bytes.len() - rest.len(), errno)),
-            }
-        }
-        Ok(bytes.len() - rest.len())
+    /// Where a stream goes.
+    pub fn sink(&self, error: bool) -> &Sink {
+        if error { &self.error } else { &self.output }
     }
 
     /// Reads what is there. `None`: nothing yet. 0 bytes: the end of input.

@@ -40,8 +40,14 @@ pub(crate) struct Shared {
     pub threads: Mutex<Vec<JoinHandle<Stats>>>,
     /// vCPUs that run or wait: the VM ends with the last of them.
     pub running: AtomicU32,
+    pub ending: Ending,
+}
+
+/// Whether and how a VM has ended.
+#[derive(Default)]
+pub(crate) struct Ending {
     ended: AtomicBool,
-    end: Mutex<Option<Result<End, Error>>>,
+    how: Mutex<Option<Result<End, Error>>>,
 }
 
 /// What the others may know of a vCPU.
@@ -106,47 +112,14 @@ fn subscribed(index: u32) -> Gpa {
 }
 
 impl Shared {
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the parts of a VM, each named at the one place that calls"
-    )]
-    pub fn new(
-        vm: VmFd,
-        memory: Memory,
-        processor: &'static Processor,
-        clock: Clock,
-        console: Console,
-        limits: Limits,
-        slots: Box<[Slot]>,
-        stack: (u64, u64),
-        created: Instant,
-    ) -> Shared {
-        Shared {
-            vm,
-            memory,
-            processor,
-            clock,
-            console,
-            limits,
-            slots,
-            stack,
-            created,
-            watch: Watch::default(),
-            threads: Mutex::default(),
-            running: AtomicU32::new(0),
-            ended: AtomicBool::new(false),
-            end: Mutex::new(None),
-        }
-    }
-
     /// Whether the VM has come to its end.
     pub fn ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst)
+        self.ending.ended.load(Ordering::SeqCst)
     }
 
     /// Ends the VM, unless somebody else has, and makes every vCPU notice.
     pub fn finish(&self, how: Result<End, Error>) {
-        let mut end = lock(&self.end);
+        let mut end = lock(&self.ending.how);
         if end.is_some() {
             return;
         }
@@ -154,7 +127,7 @@ impl Shared {
         drop(end);
         // SeqCst: before the rings and kicks. A vCPU that is past its last look at `ended` is kicked out of the guest; one that
         // listens is rung; any other looks.
-        self.ended.store(true, Ordering::SeqCst);
+        self.ending.ended.store(true, Ordering::SeqCst);
         for slot in &self.slots {
             slot.bell.ring();
             slot.seat.kick();
@@ -164,7 +137,7 @@ impl Shared {
 
     /// How the VM ended. Called once, by the thread that ran it, after `ended`.
     pub fn take_end(&self) -> Result<End, Error> {
-        lock(&self.end)
+        lock(&self.ending.how)
             .take()
             .unwrap_or(Ok(End::Stopped(StopReason::Requested)))
     }

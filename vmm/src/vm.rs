@@ -8,11 +8,10 @@ use crate::kvm::{self, Processor, refused};
 use crate::memory::{Memory, OutOfRange};
 use crate::outcome::Outcome;
 use crate::platform::{Boot, Layout, corner, gate, map_all};
-use crate::shared::{Shared, Slot, Start, lock};
+use crate::shared::{Ending, Shared, Slot, Start, lock};
 use crate::vcpu::Vcpu;
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
-use hypercall_abi::vcpu::VcpuPage;
 use hypercall_abi::{Gpa, map};
 use kvm_bindings::{Msrs, kvm_msr_entry};
 use kvm_ioctls::VcpuFd;
@@ -20,8 +19,8 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
 /// A VM, ready to run.
@@ -30,22 +29,26 @@ pub struct Vm {
     first: Vcpu,
 }
 
-/// A way to end a VM from any thread, at any time. Outliving the VM is harmless.
+/// A way to end a VM from any thread, at any time. Does not keep the VM: once that is gone it does nothing.
 #[derive(Clone)]
 pub struct Stopper {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 impl Stopper {
     /// Ends the VM now, unless it has ended.
     pub fn stop(&self, reason: StopReason) {
-        self.shared.finish(Ok(End::Stopped(reason)));
+        if let Some(shared) = self.shared.upgrade() {
+            shared.finish(Ok(End::Stopped(reason)));
+        }
     }
 
     /// Asks the guest to end. If it subscribes to the shutdown event it has [`Limits::grace`](crate::config::Limits::grace) to do so;
     /// otherwise this is [`stop`](Stopper::stop).
     pub fn request_shutdown(&self) {
-        self.shared.request_shutdown();
+        if let Some(shared) = self.shared.upgrade() {
+            shared.request_shutdown();
+        }
     }
 }
 
@@ -106,22 +109,25 @@ impl Vm {
             what: "making a vCPU's bell".into(),
             source,
         })?;
-        let shared = Arc::new(Shared::new(
+        let shared = Arc::new(Shared {
             vm,
             memory,
             processor,
             clock,
             console,
-            config.limits.clone(),
+            limits: config.limits.clone(),
             slots,
-            (layout.stack_start, layout.stack_end),
+            stack: (layout.stack_start, layout.stack_end),
             created,
-        ));
+            watch: Watch::default(),
+            threads: Mutex::default(),
+            running: AtomicU32::new(1),
+            ending: Ending::default(),
+        });
         let first = Vcpu::create(Arc::clone(&shared), 0, fd)?;
         if let Some(slot) = shared.slot(0) {
             slot.started.store(true, Ordering::SeqCst);
             slot.threaded.store(true, Ordering::SeqCst);
-            shared.running.store(1, Ordering::SeqCst);
             *lock(&slot.start) = Some(Start {
                 entry: plan.entry,
                 stack,
@@ -135,7 +141,7 @@ impl Vm {
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         Stopper {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::downgrade(&self.shared),
         }
     }
 
@@ -228,12 +234,6 @@ fn furnish(
         corner::write_shared(memory)?;
         for index in 0..vcpus {
             corner::write_task(memory, index)?;
-            let page = map::vcpu_page(index);
-            memory.store(Gpa(page), &page)?;
-            memory.store(
-                Gpa(page + std::mem::offset_of!(VcpuPage, index) as u64),
-                &index,
-            )?;
         }
         boot.write(memory, layout)
     };

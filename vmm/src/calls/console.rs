@@ -1,6 +1,7 @@
 //! Class `console`.
 
 use super::Reply;
+use crate::bell::{Way, Woken};
 use crate::vcpu::{Next, Vcpu};
 use hypercall_abi::call::{STREAM_ERROR, STREAM_OUTPUT};
 use hypercall_abi::status::Again;
@@ -28,20 +29,22 @@ pub(super) fn write(vcpu: &mut Vcpu, stream: u64, gpa: u64, len: u64) -> Reply {
     if shared.memory.read(gpa, bytes).is_err() {
         return Status::BAD_ADDRESS.into();
     }
+    let sink = shared.console.sink(stream == STREAM_ERROR);
     let mut rest = &*bytes;
     while !rest.is_empty() {
+        // In this order: an end of the VM after the look at it rings the bell.
+        slot.bell.listen();
         if shared.ended() {
             return Reply::Leave(Next::Go);
         }
-        match shared
-            .console
-            .write(stream == STREAM_ERROR, rest, &slot.bell)
+        if let Some(fd) = sink.awaited()
+            && slot.bell.sleep(None, Some((fd, Way::Out))) == Woken::Rung
         {
+            continue;
+        }
+        match sink.write(rest) {
             Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
-            Err((written, _)) => {
-                let left = rest.len().saturating_sub(written);
-                return Reply::Refused(Status::IO, len.saturating_sub(left) as u64);
-            }
+            Err(_) => return Reply::Refused(Status::IO, len.saturating_sub(rest.len()) as u64),
         }
     }
     Reply::Done(len as u64)

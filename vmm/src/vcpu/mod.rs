@@ -15,12 +15,14 @@ use crate::shared::{Shared, Slot, Start, lock};
 use crate::stats::{ExitKind, Stats};
 use crate::{End, Error};
 pub(crate) use exception::{FRAME_ROOM, Handler};
-use hypercall_abi::vcpu::event;
+use hypercall_abi::map::vcpu_page;
+use hypercall_abi::vcpu::{VcpuPage, event};
 use hypercall_abi::{Gpa, call};
 use kvm_bindings::kvm_regs;
 use kvm_ioctls::{SyncReg, VcpuFd};
 use recent::Recent;
 pub(crate) use registers::is_canonical;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -105,6 +107,7 @@ impl Vcpu {
         // SAFETY: `seated` ends with this function, and the vCPU belongs to our caller.
         let seated = unsafe { slot.seat.take(&mut self.fd) }?;
         while let Some(start) = self.next_start(slot) {
+            self.introduce();
             registers::start(&mut self.fd, &self.shared, self.index, start);
             self.handler = None;
             self.handling = None;
@@ -121,6 +124,15 @@ impl Vcpu {
         }
         drop(seated);
         Ok(())
+    }
+
+    /// Tells the guest which vCPU this is, in the page at its `gs` base.
+    fn introduce(&self) {
+        let page = vcpu_page(self.index);
+        let index = page.wrapping_add(offset_of!(VcpuPage, index) as u64);
+        // The pages of all configured vCPUs are in RAM.
+        let _ = self.shared.memory.store(Gpa(page), &page);
+        let _ = self.shared.memory.store(Gpa(index), &self.index);
     }
 
     /// Waits for a start; `None` when the VM has ended.

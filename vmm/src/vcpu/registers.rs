@@ -16,8 +16,8 @@ const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10 | 1 << 16;
 const CR4_OSXSAVE: u64 = 1 << 18;
 /// Bit 3 of CR3: of no consequence to us, and changing it is a new root to KVM.
 const CR3_WRITE_THROUGH: u64 = 1 << 3;
-/// SCE, LME, LMA, NXE.
-const EFER: u64 = 0xd01;
+/// LME, LMA, NXE. Not SCE: `syscall` is an invalid opcode, where it would otherwise enter ring 0.
+const EFER: u64 = 0xd00;
 /// Where the local APIC's registers would be, and enabled: the value at reset. There is no APIC behind it.
 const APIC_BASE: u64 = 0xfee0_0800;
 /// The first vCPU is the bootstrap processor.
