@@ -30,6 +30,7 @@ mod kvm;
 pub mod memory;
 pub mod outcome;
 mod platform;
+pub mod report;
 mod shared;
 pub mod stats;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
