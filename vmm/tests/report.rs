@@ -1,6 +1,8 @@
 //! The fault report against a real image: compiled here, by the toolchain that runs the tests.
 
+use hypercall_abi::Status;
 use object::{Object, ObjectSymbol};
+use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -271,4 +273,71 @@ fn colours_only_colour() {
         coloured.replace_range(start..=end, "");
     }
     assert_eq!(coloured, plain);
+}
+
+/// Values of every kind that a guest might leave behind: any at all, and those near an edge.
+fn word() -> impl Strategy<Value = u64> {
+    let edges = [
+        0,
+        1,
+        0xffff,
+        0x1_0000,
+        0x20_0000,
+        0x4f_ffff,
+        0x50_0000,
+        1 << 47,
+        u64::MAX - 7,
+        u64::MAX,
+    ];
+    prop_oneof![
+        any::<u64>(),
+        prop::sample::select(edges.to_vec()),
+        0x20_0000..0x20_4000_u64
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_guest_breaks_a_report(
+        kind in 0..4,
+        numbers in (any::<u32>(), 0..32_u32, any::<u32>()),
+        gpr in prop::array::uniform16(word()),
+        words in prop::array::uniform5(word()),
+        stack in (word(), word()),
+        backtrace in prop::collection::vec(word(), 0..70),
+        message in any::<String>(),
+        file in any::<String>(),
+        calls in prop::collection::vec((any::<u32>(), word(), any::<Option<u32>>()), 0..4),
+    ) {
+        let (code, vector, vcpu) = numbers;
+        let [rip, rflags, address, cr3, fs_base] = words;
+        let registers = Registers { gpr, rip, rflags, cr2: address, cr3, fs_base, gs_base: 0 };
+        let cause = match kind {
+            0 => Cause::Exception { vector, code, address },
+            1 => Cause::Nested { vector, code, address, first: code },
+            2 => Cause::TripleFault,
+            _ => Cause::Broken(message.clone()),
+        };
+        let calls: Vec<_> = calls
+            .into_iter()
+            .map(|(number, arg, status)| CallRecord {
+                number,
+                args: [arg; 3],
+                status: status.map(Status),
+                result: arg,
+            })
+            .collect();
+        let fault = Fault { vcpu, cause, registers, backtrace: backtrace.clone(), stack, calls: calls.clone() };
+        let panic =
+            Panic { vcpu, message, location: Some((file, code, vector)), registers, backtrace, calls };
+        for report in [
+            render_fault(&fault, image(), Colour::Never),
+            render_panic(&panic, image(), Colour::Never),
+        ] {
+            prop_assert!(report.ends_with('\n'));
+            prop_assert!(!report.contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
+        }
+    }
 }
