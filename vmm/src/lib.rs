@@ -22,6 +22,7 @@ pub mod config;
 mod console;
 pub mod error;
 pub mod fault;
+pub mod host;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod image;
 mod kick;

@@ -16,8 +16,9 @@ const GDT: u64 = TABLES + 0x800;
 const VECTORS: u64 = 32;
 const STUB_STRIDE: u64 = 16;
 
-/// Selectors: ring-0 code, ring-3 data, ring-3 code.
+/// Selectors: ring-0 code and data, ring-3 data, ring-3 code.
 pub(crate) const CODE0: u16 = 0x08;
+pub(crate) const DATA0: u16 = 0x10;
 pub(crate) const DATA3: u16 = 0x2b;
 pub(crate) const CODE3: u16 = 0x33;
 /// Only has to be non-null: the host loads TR directly.
@@ -55,7 +56,7 @@ pub(crate) fn is_stub_stack(vcpu: u32, rsp: u64) -> bool {
 pub(crate) fn write_shared(memory: &Memory) -> Result<(), OutOfRange> {
     for (selector, descriptor) in [
         (CODE0, 0x00af_9b00_0000_ffff_u64),
-        (CODE0 + 8, 0x00cf_9300_0000_ffff),
+        (DATA0, 0x00cf_9300_0000_ffff),
         (DATA3 & !3, 0x00cf_f300_0000_ffff),
         (CODE3 & !3, 0x00af_fb00_0000_ffff),
     ] {

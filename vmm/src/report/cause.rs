@@ -91,8 +91,8 @@ fn exception(
         vector::STACK => Diagnosis::with(
             format!(
                 "stack-segment fault: rsp {:#x} or rbp {:#x} is no canonical address",
-                gpr(fault, RSP),
-                gpr(fault, RBP)
+                fault.registers.rsp(),
+                fault.registers.rbp()
             ),
             "the stack pointer was overwritten, or restored from memory that was",
         ),
@@ -135,7 +135,7 @@ fn at_page(fault: &Fault, error: u32, address: u64) -> Diagnosis {
         (true, false) => "memory that is the host's",
     };
     let what = format!("page fault: {verb} {memory} at {address:#x}");
-    let near_stack = address.abs_diff(gpr(fault, RSP)) < map::PAGE_SIZE;
+    let near_stack = address.abs_diff(fault.registers.rsp()) < map::PAGE_SIZE;
     if near_stack && !is(page_fault::PRESENT) && !fetch {
         return Diagnosis::with(
             what,
@@ -243,13 +243,6 @@ fn invalid_opcode(instruction: Option<Instruction>) -> Diagnosis {
             "either not code, or built for a newer CPU: see `-Ctarget-cpu`",
         ),
     }
-}
-
-const RSP: usize = 4;
-const RBP: usize = 5;
-
-fn gpr(fault: &Fault, index: usize) -> u64 {
-    fault.registers.gpr.get(index).copied().unwrap_or(0)
 }
 
 /// The first general register with a value that is neither canonical nor a plausible integer.

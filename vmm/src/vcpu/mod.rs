@@ -6,7 +6,7 @@
 mod exception;
 mod exit;
 mod recent;
-mod registers;
+pub(crate) mod registers;
 
 use crate::backtrace::{self, MAX_FRAMES};
 use crate::fault::{CallRecord, Cause, Fault, Registers};

@@ -53,7 +53,7 @@ fn data() -> kvm_segment {
 }
 
 /// Gives a new vCPU the host's processor, with an identity of its own.
-pub(super) fn set_processor(fd: &VcpuFd, processor: &Processor, index: u32) -> Result<(), Error> {
+pub(crate) fn set_processor(fd: &VcpuFd, processor: &Processor, index: u32) -> Result<(), Error> {
     let mut cpuid = processor.cpuid.clone();
     for leaf in cpuid.as_mut_slice() {
         match leaf.function {
@@ -78,9 +78,8 @@ pub(super) fn set_processor(fd: &VcpuFd, processor: &Processor, index: u32) -> R
     Ok(())
 }
 
-/// Puts a vCPU at a start, whatever it did before; all but its x87 and SSE state. Takes effect when it next enters the
-/// guest, through the registers in the shared page: that saves the requests.
-pub(super) fn start(fd: &mut VcpuFd, shared: &Shared, index: u32, start: Start) {
+/// 64-bit mode at ring 3, with the platform's page tables and ring-0 corner.
+pub(crate) fn ring3(processor: &Processor, index: u32) -> kvm_sregs {
     let mut sregs = kvm_sregs {
         cs: code(),
         ..Default::default()
@@ -119,14 +118,15 @@ pub(super) fn start(fd: &mut VcpuFd, shared: &Shared, index: u32, start: Start) 
     };
     sregs.cr0 = CR0;
     sregs.cr3 = map::PAGE_TABLES;
-    sregs.cr4 = CR4
-        | if shared.processor.xcr0 != 0 {
-            CR4_OSXSAVE
-        } else {
-            0
-        };
+    sregs.cr4 = CR4 | if processor.xcr0 != 0 { CR4_OSXSAVE } else { 0 };
     sregs.efer = EFER;
     sregs.apic_base = APIC_BASE | if index == 0 { APIC_FIRST } else { 0 };
+    sregs
+}
+
+/// Puts a vCPU at a start, whatever it did before; all but its x87 and SSE state. Takes effect when it next enters the
+/// guest, through the registers in the shared page: that saves the requests.
+pub(super) fn start(fd: &mut VcpuFd, shared: &Shared, index: u32, start: Start) {
     let regs = kvm_regs {
         rip: start.entry,
         rsp: start.stack.wrapping_sub(8),
@@ -135,7 +135,7 @@ pub(super) fn start(fd: &mut VcpuFd, shared: &Shared, index: u32, start: Start) 
         ..Default::default()
     };
     let page = fd.sync_regs_mut();
-    (page.regs, page.sregs) = (regs, sregs);
+    (page.regs, page.sregs) = (regs, ring3(shared.processor, index));
     fd.set_sync_dirty_reg(SyncReg::Register);
     fd.set_sync_dirty_reg(SyncReg::SystemRegister);
 }
