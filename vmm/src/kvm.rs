@@ -15,6 +15,31 @@ pub(crate) fn refused(request: &'static str) -> impl FnOnce(kvm_ioctls::Error) -
     }
 }
 
+/// What every VM needs of KVM: the capability, its name in the kernel, and what it is for.
+pub(crate) const NEEDED: [(Cap, &str, &str); 5] = [
+    (Cap::UserMemory, "KVM_CAP_USER_MEMORY", "guest memory"),
+    (
+        Cap::SyncRegs,
+        "KVM_CAP_SYNC_REGS",
+        "a call's registers without a system call",
+    ),
+    (
+        Cap::ImmediateExit,
+        "KVM_CAP_IMMEDIATE_EXIT",
+        "stopping a vCPU without a race",
+    ),
+    (
+        Cap::ExtCpuid,
+        "KVM_CAP_EXT_CPUID",
+        "telling the guest what the processor has",
+    ),
+    (
+        Cap::GetTscKhz,
+        "KVM_CAP_GET_TSC_KHZ",
+        "the guest clock's rate",
+    ),
+];
+
 /// Opens `/dev/kvm`.
 pub(crate) fn open() -> Result<Kvm, Error> {
     Kvm::new().map_err(|errno| Error::NoKvm(errno.into()))
@@ -22,21 +47,13 @@ pub(crate) fn open() -> Result<Kvm, Error> {
 
 /// Checks that KVM can do what every VM needs.
 fn check(kvm: &Kvm) -> Result<(), Error> {
-    for (cap, name) in [
-        (Cap::SyncRegs, "KVM_CAP_SYNC_REGS"),
-        (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
-        (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
-        (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID"),
-    ] {
-        if !kvm.check_extension(cap) {
-            let missing = io::Error::new(io::ErrorKind::Unsupported, "this host does not have it");
-            return Err(Error::Kvm {
-                request: name,
-                source: missing,
-            });
-        }
+    match NEEDED.iter().find(|(cap, ..)| !kvm.check_extension(*cap)) {
+        None => Ok(()),
+        Some((_, name, _)) => Err(Error::Kvm {
+            request: name,
+            source: io::Error::new(io::ErrorKind::Unsupported, "this host does not have it"),
+        }),
     }
-    Ok(())
 }
 
 /// What this host's processors can give a guest. The same for every VM, and costly to ask, so asked once per process.

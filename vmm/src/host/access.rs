@@ -27,9 +27,9 @@ pub fn open(evidence: &Evidence) -> Result<Kvm, Refusal> {
         API_VERSION => Ok(kvm),
         version => Err(Refusal {
             problem: format!(
-                "/dev/kvm speaks version {version} of its interface, not {API_VERSION}"
+                "/dev/kvm answers {version} to KVM_GET_API_VERSION, not {API_VERSION}"
             ),
-            remedy: "use a Linux kernel of this century's second decade or later".to_owned(),
+            remedy: "it is not KVM's device: rm it, then sudo mknod /dev/kvm c 10 232".to_owned(),
         }),
     }
 }
@@ -37,8 +37,7 @@ pub fn open(evidence: &Evidence) -> Result<Kvm, Refusal> {
 fn refusal(error: &io::Error, evidence: &Evidence) -> Refusal {
     let remedy = match error.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => {
-            "add your user to its group and log in again: sudo usermod -aG kvm \"$USER\"; in a container, pass \
-             --device /dev/kvm"
+            "sudo usermod -aG kvm \"$USER\", then log in again (in a container: --device /dev/kvm)"
         }
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => absent(evidence),
         Some(libc::EBUSY) => "another hypervisor uses the processor's virtualization: stop it",
@@ -56,16 +55,12 @@ fn absent(evidence: &Evidence) -> &'static str {
         || evidence.has_module("kvm_amd")
         || evidence.has_module("kvm_pvm")
     {
-        return "its module is loaded, so the device is hidden from here: in a container, pass --device /dev/kvm; \
-                else sudo mknod /dev/kvm c 10 232";
+        return "sudo mknod /dev/kvm c 10 232 (in a container: --device /dev/kvm)";
     }
     match (evidence.vmx, evidence.svm) {
         (true, _) => "load its module: sudo modprobe kvm_intel",
         (_, true) => "load its module: sudo modprobe kvm_amd",
-        _ => {
-            "enable virtualization in the firmware, or nested virtualization where this machine is itself a VM; \
-             or load a KVM module that needs neither VMX nor SVM (kvm_pvm)"
-        }
+        _ => "enable (nested) virtualization, or load a KVM that needs no VMX or SVM (kvm_pvm)",
     }
 }
 
@@ -92,9 +87,9 @@ mod tests {
             (libc::EACCES, &plain, "usermod -aG kvm"),
             (libc::ENOENT, &intel, "modprobe kvm_intel"),
             (libc::ENOENT, &amd, "modprobe kvm_amd"),
-            (libc::ENOENT, &plain, "nested virtualization"),
+            (libc::ENOENT, &plain, "(nested) virtualization"),
             (libc::ENOENT, &loaded, "--device /dev/kvm"),
-            (libc::ENODEV, &plain, "nested virtualization"),
+            (libc::ENODEV, &plain, "(nested) virtualization"),
             (libc::EBUSY, &plain, "another hypervisor"),
             (libc::EIO, &plain, "dmesg"),
         ];

@@ -1,113 +1,69 @@
-//! What Trapless uses of KVM, and whether this host has it.
+//! What Trapless needs of KVM, what it uses or is designed to use beside that, and whether this host has it.
 
 use super::access::Refusal;
+use crate::kvm::NEEDED;
 use kvm_ioctls::{Cap, Kvm};
 use serde::Serialize;
 
-/// Something Trapless uses.
+/// Something that KVM may or may not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Capability {
-    /// The kernel's name for it, without `KVM_CAP_`.
+    /// Its name in the kernel.
     pub name: &'static str,
-    /// What it is used for.
+    /// What it is for.
     pub purpose: &'static str,
     /// Whether no VM runs without it.
-    pub required: bool,
+    pub needed: bool,
     /// Whether this host has it.
     pub present: bool,
 }
 
-/// Capability, kernel's name, purpose, required.
-const USED: [(Cap, &str, &str, bool); 14] = [
-    (Cap::UserMemory, "USER_MEMORY", "guest memory", true),
+/// What a VM runs without.
+const WANTED: [(Cap, &str, &str); 7] = [
+    (Cap::Xcrs, "KVM_CAP_XCRS", "AVX and wider vectors"),
     (
-        Cap::SyncRegs,
-        "SYNC_REGS",
-        "registers in a shared page: a call costs one system call",
-        true,
-    ),
-    (
-        Cap::ImmediateExit,
-        "IMMEDIATE_EXIT",
-        "stopping a vCPU without a race",
-        true,
-    ),
-    (
-        Cap::ExtCpuid,
-        "EXT_CPUID",
-        "telling the guest what the processor has",
-        true,
+        Cap::Xsave2,
+        "KVM_CAP_XSAVE2",
+        "saving the whole vector state",
     ),
     (
         Cap::Ioeventfd,
-        "IOEVENTFD",
+        "KVM_CAP_IOEVENTFD",
         "doorbells that do not leave the kernel",
-        false,
-    ),
-    (
-        Cap::Xcrs,
-        "XCRS",
-        "AVX and wider vectors in the guest",
-        false,
-    ),
-    (
-        Cap::Xsave2,
-        "XSAVE2",
-        "saving the whole vector state",
-        false,
     ),
     (
         Cap::TscControl,
-        "TSC_CONTROL",
-        "a guest clock rate that differs from the host's",
-        false,
-    ),
-    (
-        Cap::GetTscKhz,
-        "GET_TSC_KHZ",
-        "the guest clock's rate",
-        false,
+        "KVM_CAP_TSC_CONTROL",
+        "a TSC rate other than the host's",
     ),
     (
         Cap::SyncMmu,
-        "SYNC_MMU",
+        "KVM_CAP_SYNC_MMU",
         "giving memory back while a guest runs",
-        false,
-    ),
-    (
-        Cap::ReadonlyMem,
-        "READONLY_MEM",
-        "memory a guest may not write, whatever its page tables say",
-        false,
     ),
     (
         Cap::DirtyLogRing,
-        "DIRTY_LOG_RING",
-        "finding changed pages by list instead of bitmap",
-        false,
-    ),
-    (
-        Cap::SetGuestDebug,
-        "SET_GUEST_DEBUG",
-        "breakpoints and single steps",
-        false,
+        "KVM_CAP_DIRTY_LOG_RING",
+        "changed pages as a list",
     ),
     (
         Cap::X86UserSpaceMsr,
-        "X86_USER_SPACE_MSR",
-        "trapping model-specific registers for comparison",
-        false,
+        "KVM_CAP_X86_USER_SPACE_MSR",
+        "trapped MSRs, for comparison",
     ),
 ];
 
 /// Asks for each.
 #[must_use]
 pub fn all(kvm: &Kvm) -> Vec<Capability> {
-    USED.iter()
-        .map(|&(cap, name, purpose, required)| Capability {
+    let needed = NEEDED.iter().map(|row| (row, true));
+    let wanted = WANTED.iter().map(|row| (row, false));
+    needed
+        .chain(wanted)
+        .map(|(&(cap, name, purpose), needed)| Capability {
             name,
             purpose,
-            required,
+            needed,
             present: kvm.check_extension(cap),
         })
         .collect()
@@ -117,15 +73,12 @@ pub fn all(kvm: &Kvm) -> Vec<Capability> {
 pub fn check(capabilities: &[Capability]) -> Result<(), Refusal> {
     match capabilities
         .iter()
-        .find(|each| each.required && !each.present)
+        .find(|each| each.needed && !each.present)
     {
         None => Ok(()),
         Some(missing) => Err(Refusal {
-            problem: format!(
-                "this KVM has no KVM_CAP_{} ({})",
-                missing.name, missing.purpose
-            ),
-            remedy: "use Linux 5.0 or later with an x86-64 KVM".to_owned(),
+            problem: format!("this KVM has no {} ({})", missing.name, missing.purpose),
+            remedy: "use Linux 5.0 or later on x86-64".to_owned(),
         }),
     }
 }

@@ -48,7 +48,7 @@ pub fn verdicts(
         unmodified(measured),
         traps(measured),
         cores(machine),
-        doorbells(measured, has("IOEVENTFD")),
+        doorbells(measured, has("KVM_CAP_IOEVENTFD")),
         memory(machine),
     ]
 }
@@ -83,9 +83,7 @@ fn unmodified(measured: &Measured) -> Verdict {
 
 fn traps(measured: &Measured) -> Verdict {
     let (micros, each_second) = (measured.exit_ns / 1e3, 1e9 / measured.exit_ns);
-    let why = format!(
-        "a round trip takes {micros:.1} µs: at most {each_second:.0} calls a second on a vCPU"
-    );
+    let why = format!("{micros:.1} µs each: at most {each_second:.0} a second on a vCPU");
     let quick = measured.exit_ns < QUICK_EXIT_NS;
     verdict(
         "calls that trap",
@@ -100,12 +98,10 @@ fn cores(machine: &Machine) -> Verdict {
         0 | 1 => verdict(
             subject,
             Rating::No,
-            "this process may run on one core only: polled calls and further vCPUs need a second",
+            "one usable core: polled calls and further vCPUs need a second",
         ),
         cores => {
-            let why = format!(
-                "{cores} cores: vCPUs, or a vCPU and a host thread that polls, run side by side"
-            );
+            let why = format!("{cores} cores: vCPUs and a host thread that polls run side by side");
             verdict(subject, Rating::Good, why)
         }
     }
@@ -115,7 +111,7 @@ fn doorbells(measured: &Measured, offered: bool) -> Verdict {
     let subject = "doorbells";
     match measured.bell_ns {
         Some(ns) if offered => {
-            let why = format!("stay in the kernel: {:.1} µs one way", ns / 1e3);
+            let why = format!("stay in the kernel: {:.1} µs each", ns / 1e3);
             verdict(subject, Rating::Good, why)
         }
         _ => verdict(subject, Rating::Slow, "no ioeventfd: each one traps"),
@@ -132,7 +128,7 @@ fn memory(machine: &Machine) -> Verdict {
         _ => verdict(
             subject,
             Rating::Slow,
-            "in 4 KiB pages: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",
+            "4 KiB at a time: set transparent_hugepage/enabled to madvise",
         ),
     }
 }
@@ -156,9 +152,9 @@ mod tests {
 
     fn ratings(measured: &Measured, machine: &Machine, ioeventfd: bool) -> Vec<Rating> {
         let capability = Capability {
-            name: "IOEVENTFD",
+            name: "KVM_CAP_IOEVENTFD",
             purpose: "",
-            required: false,
+            needed: false,
             present: ioeventfd,
         };
         verdicts(measured, machine, &[capability])
