@@ -156,8 +156,8 @@ fn stack_overflow(fault: &Fault, address: u64) -> Diagnosis {
     let kib = end.saturating_sub(start) >> 10;
     Diagnosis::with(
         format!("stack overflow: {address:#x} is in the guard page below the {kib} KiB stack"),
-        "recursion without end, or a large local: put it on the heap, or ask for a larger stack in the image's note \
-         (`stack_bytes`)",
+        "recursion without end, or a large local: put it on the heap, or ask for a larger stack with \
+         `stack_bytes` in the image's note",
     )
 }
 
@@ -245,12 +245,13 @@ fn invalid_opcode(instruction: Option<Instruction>) -> Diagnosis {
     }
 }
 
-/// The first general register with a value that is neither canonical nor a plausible integer.
+/// The first general register whose value is no address: but not what a debug build of the host leaves in registers.
 fn wild(fault: &Fault) -> Option<(&'static str, u64)> {
-    super::registers::NAMES
-        .iter()
-        .zip(fault.registers.gpr)
-        .find(|(_, value)| (0x8000_0000_0000..0xffff_8000_0000_0000).contains(value))
+    let mut registers = super::registers::NAMES.iter().zip(fault.registers.gpr);
+    registers
+        .find(|&(_, value)| {
+            !crate::vcpu::is_canonical(value) && value != hypercall_abi::call::POISON
+        })
         .map(|(name, value)| (*name, value))
 }
 

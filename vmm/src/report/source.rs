@@ -9,8 +9,10 @@ use std::path::Path;
 
 /// Files are read up to this many bytes.
 const MAX_SOURCE: u64 = 4 << 20;
-/// Lines are shown up to this many characters.
+/// Of a line this many characters are shown.
 const MAX_LINE: usize = 88;
+/// Of a line that is too long, this many characters before the one pointed at are shown.
+const LEAD: usize = 60;
 
 /// One line of source, ready to print.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,17 +37,29 @@ pub fn excerpt(location: &Location) -> Option<Excerpt> {
 }
 
 fn show(line: &str, column: u32) -> Excerpt {
-    let text: String = line
+    let line: Vec<char> = line
         .trim_end()
         .chars()
-        .take(MAX_LINE)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     // The compiler counts columns in characters from 1.
     let caret = usize::try_from(column)
         .ok()
         .and_then(|column| column.checked_sub(1))
-        .filter(|&before| before < text.chars().count());
+        .filter(|&before| before < line.len());
+    let skipped = match caret {
+        Some(before) if before >= MAX_LINE => before.saturating_sub(LEAD),
+        _ => 0,
+    };
+    let mut text: String = line.iter().skip(skipped).take(MAX_LINE).collect();
+    if skipped != 0 {
+        text.insert_str(0, "… ");
+    }
+    if line.len().saturating_sub(skipped) > MAX_LINE {
+        text.push_str(" …");
+    }
+    let inserted = if skipped == 0 { 0 } else { 2 };
+    let caret = caret.map(|before| before.saturating_sub(skipped).saturating_add(inserted));
     Excerpt { text, caret }
 }
 
@@ -66,7 +80,21 @@ mod tests {
         assert_eq!(show("ab", 0).caret, None);
         assert_eq!(show("ab", 3).caret, None);
         assert_eq!(show("ab", u32::MAX).caret, None);
-        assert_eq!(show(&"x".repeat(4000), 1).text.len(), MAX_LINE);
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_place() {
+        let line: String = ('a'..='z').cycle().take(4000).collect();
+        for column in [1, 50, 88, 89, 500, 3990, 4000] {
+            let shown = show(&line, column);
+            let caret = shown.caret.unwrap_or(usize::MAX);
+            assert_eq!(
+                shown.text.chars().nth(caret),
+                line.chars().nth(column as usize - 1)
+            );
+            assert!(shown.text.chars().count() <= MAX_LINE + 4, "{shown:?}");
+        }
+        assert!(show(&line, 5000).text.ends_with(" …"));
     }
 
     #[test]
