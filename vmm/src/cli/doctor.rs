@@ -26,7 +26,11 @@ impl Doctor {
         } else {
             say(&render(&host));
         }
-        Ok(if host.refusal.is_none() { 0 } else { exit::NO_KVM })
+        Ok(if host.refusal.is_none() {
+            0
+        } else {
+            exit::NO_KVM
+        })
     }
 }
 
@@ -111,7 +115,10 @@ fn measurements(text: &mut String, measured: &Measured) {
     let tsc = match measured.tsc_offset {
         0 => "the guest's is the host's".to_owned(),
         ahead @ 1.. => format!("the guest's is {ahead} ticks ahead of the host's"),
-        behind => format!("the guest's is {} ticks behind the host's", behind.unsigned_abs()),
+        behind => format!(
+            "the guest's is {} ticks behind the host's",
+            behind.unsigned_abs()
+        ),
     };
     let rate = measured
         .tsc_khz
