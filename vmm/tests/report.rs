@@ -1,7 +1,7 @@
 //! The fault report against a real image: compiled here, by the toolchain that runs the tests.
 
 use hypercall_abi::Status;
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -245,15 +245,23 @@ fn a_damaged_image_gives_a_report_all_the_same() {
         state ^= state << 17;
         state as usize
     };
+    // The headers, and each part of the line tables, as much as all the rest.
+    let elf = object::File::parse(&*whole).expect("the image is an ELF file");
+    let mut windows = vec![0..whole.len(), 0..4096];
+    windows.extend(elf.sections().filter_map(|section| {
+        let (start, size) = section.file_range()?;
+        let debug = section.name().ok()?.starts_with(".debug") && size != 0;
+        debug.then_some(start as usize..(start + size) as usize)
+    }));
+    assert!(windows.len() > 5, "{windows:?}");
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report-damaged");
-    for round in 0..96 {
+    for round in 0..120 {
         let mut bytes = whole.clone();
-        // The headers and tables decide most; the rest is hit now and then.
-        for _ in 0..1 + random() % 32 {
-            let within = if round % 2 == 0 { bytes.len() } else { 4096 };
-            bytes[random() % within] = random() as u8;
+        let window = &windows[round % windows.len()];
+        for _ in 0..1 + random() % 64 {
+            bytes[window.start + random() % window.len()] = random() as u8;
         }
-        if round % 3 == 0 {
+        if round % 7 == 0 {
             bytes.truncate(random() % whole.len());
         }
         std::fs::write(&path, &bytes).expect("the damaged image is written");
