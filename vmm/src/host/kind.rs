@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// What `/dev/kvm` is made of on this host.
 ///
-/// Says nothing of whether `/dev/kvm` is there: see [`access`](super::access).
+/// Says nothing of whether `/dev/kvm` is there: see [`Host::refusal`](super::Host::refusal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HostKind {
