@@ -1,2 +1,58 @@
-//! What a Trapless guest links.
+//! What a Trapless guest links: an entry point, the calls, and a small runtime.
+//!
+//! A guest crate is this dependency and three lines more:
+//! ```ignore
+//! #![no_std]
+//! #![cfg_attr(not(test), no_main)]
+//! guest_sdk::entry!(main);
+//!
+//! fn main() {
+//!     guest_sdk::println!("hello");
+//! }
+//! ```
+//! `cargo run` boots it in a VM, `cargo test` runs its unit tests on the host and its [VM tests](test_main) in VMs.
+//!
+//! # Two flavours
+//! Built plainly, such a crate is a program for the host that builds the same crate once more, for a VM, and boots
+//! it. In that *host flavour* the modules here work on a stand-in for the hypervisor, which is enough for unit tests of code that
+//! prints, waits, locks or reads the clock. In the *guest flavour* they work on the hypervisor.
+//!
+//! # Layers
+//! [`gate`] makes a call, [`calls`] has a function for each, and both need nothing else. A kernel with its own heap, scheduler and console
+//! uses those alone: the allocator, the panic handler and the entry point exist only where [`entry!`] expands to them.
 #![no_std]
+
+extern crate alloc;
+#[cfg(not(any(pv_guest, target_os = "none")))]
+extern crate std;
+
+pub mod calls;
+pub mod collections;
+pub mod console;
+pub mod entry;
+pub mod env;
+pub mod event;
+pub mod gate;
+pub mod heap;
+pub mod logger;
+mod macros;
+#[cfg(any(pv_guest, target_os = "none", test))]
+mod mem;
+pub mod panic;
+pub mod platform;
+pub mod random;
+pub mod shutdown;
+#[cfg(not(any(pv_guest, target_os = "none")))]
+mod stand_in;
+pub mod sync;
+pub mod time;
+
+pub use entry::{ExitCode, Termination};
+pub use hypercall_abi as abi;
+
+#[cfg(any(pv_guest, target_os = "none"))]
+#[doc(hidden)]
+pub use getrandom as __getrandom;
+#[cfg(not(any(pv_guest, target_os = "none")))]
+#[doc(hidden)]
+pub use vmm::launch as __launch;

@@ -15,6 +15,7 @@
 
 pub mod backtrace;
 mod bell;
+pub mod build;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod calls;
 mod clock;
@@ -27,11 +28,13 @@ pub mod host;
 pub mod image;
 mod kick;
 mod kvm;
+pub mod launch;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod memory;
 pub mod outcome;
 mod platform;
 pub mod report;
+pub mod run;
 mod shared;
 pub mod stats;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here

@@ -1,0 +1,246 @@
+//! The host flavour of a guest crate: what it does when it is run.
+//!
+//! Owns the way from a running launcher back to its own source: which target of which package it is, its guest
+//! flavour, its configuration. Running the VM is [`run`]'s.
+
+use crate::build::{self, Kind, Request, Target, Workspace};
+use crate::config::{Config, Image};
+use crate::error::Error;
+use crate::run;
+use std::path::{Path, PathBuf};
+use std::process;
+
+/// What a launcher knows of itself from when it was compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Its package's directory.
+    pub directory: &'static str,
+    /// Its package's name.
+    pub package: &'static str,
+    /// Its crate's name.
+    pub name: &'static str,
+}
+
+/// Builds the program's guest flavour, boots it with this process's arguments, and exits with the code
+/// that `trapless run` would.
+///
+/// The configuration is `NAME.toml` beside the program's source, or `vm.toml` beside its `Cargo.toml`, or the default.
+/// Arguments on the command line replace the configured ones.
+pub fn main(program: &Program) -> ! {
+    ignore_broken_pipes();
+    let code = configuration(program).and_then(|mut config| {
+        let args: Vec<String> = std::env::args_os()
+            .skip(1)
+            .map(|arg| arg.to_string_lossy().into_owned())
+            .collect();
+        if !args.is_empty() {
+            config.guest.args = args;
+        }
+        run::run(&config, &run::Options::default())
+    });
+    process::exit(match code {
+        Ok(code) => code.into(),
+        Err(error) => complain(&error),
+    })
+}
+
+/// Builds the program's guest flavour and boots it once for each test, which is the guest's argument. Takes `cargo test`'s usual
+/// arguments: names to filter by, `--exact`, `--skip NAME` and `--list`; others are ignored. Exits with 101 if a test fails.
+pub fn test(program: &Program, tests: &[&str]) -> ! {
+    ignore_broken_pipes();
+    let filter = Filter::parse(std::env::args().skip(1));
+    let chosen: Vec<&str> = tests
+        .iter()
+        .copied()
+        .filter(|test| filter.takes(test))
+        .collect();
+    if filter.list {
+        for test in chosen {
+            println!("{test}: test");
+        }
+        process::exit(0);
+    }
+    match configuration(program) {
+        Ok(config) => process::exit(run_tests(config, &chosen, tests.len() - chosen.len())),
+        Err(error) => process::exit(complain(&error)),
+    }
+}
+
+fn run_tests(mut config: Config, tests: &[&str], filtered: usize) -> i32 {
+    println!("\nrunning {} tests", tests.len());
+    let mut failed = 0;
+    for test in tests {
+        config.guest.args = vec![(*test).to_owned()];
+        match run::run(&config, &run::Options::default()) {
+            Ok(0) => println!("test {test} ... ok"),
+            Ok(code) => {
+                failed += 1;
+                println!("test {test} ... FAILED (exit code {code})");
+            }
+            Err(error) => {
+                failed += 1;
+                println!("test {test} ... FAILED ({error})");
+            }
+        }
+    }
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    let passed = tests.len() - failed;
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {filtered} filtered out\n"
+    );
+    if failed == 0 { 0 } else { 101 }
+}
+
+/// Says why there is no VM.
+fn complain(error: &Error) -> i32 {
+    eprintln!("error: {error}");
+    error.exit_code().into()
+}
+
+/// The VM of a program: its configuration, with its freshly built image in it.
+fn configuration(program: &Program) -> Result<Config, Error> {
+    let executable = std::env::current_exe().map_err(|source| Error::Os {
+        what: "looking for this program's own file".to_owned(),
+        source,
+    })?;
+    let place = Place::of(&executable);
+    let workspace = Workspace::at(Path::new(program.directory))?;
+    let target = workspace.crate_target(program.package, place.kind, program.name)?;
+    let mut config = match file(program, &target) {
+        Some(path) => Config::load(&path)?,
+        None => Config::new(Image::File(PathBuf::new())),
+    };
+    let request = Request {
+        package: program.package.to_owned(),
+        target,
+        profile: place.profile,
+    };
+    config.guest.image = Image::File(build::guest(&workspace, &request)?);
+    Ok(config)
+}
+
+/// The configuration file of a target, if it has one.
+fn file(program: &Program, target: &Target) -> Option<PathBuf> {
+    let beside_source = target
+        .source
+        .with_file_name(format!("{}.toml", target.name));
+    let beside_manifest = Path::new(program.directory).join("vm.toml");
+    [beside_source, beside_manifest]
+        .into_iter()
+        .find(|path| path.is_file())
+}
+
+/// What the place of an executable says about it: cargo puts binaries in `target/PROFILE`, examples in
+/// `target/PROFILE/examples` and tests in `target/PROFILE/deps`.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    kind: Kind,
+    profile: String,
+}
+
+impl Place {
+    fn of(executable: &Path) -> Place {
+        let mut directories = executable
+            .ancestors()
+            .skip(1)
+            .filter_map(|path| path.file_name()?.to_str());
+        let first = directories.next().unwrap_or_default();
+        let (kind, directory) = match first {
+            "examples" => (Kind::Example, directories.next().unwrap_or_default()),
+            "deps" => (Kind::Test, directories.next().unwrap_or_default()),
+            profile => (Kind::Bin, profile),
+        };
+        let profile = match directory {
+            "debug" => "dev",
+            "" => build::OWN_PROFILE,
+            profile => profile,
+        };
+        Place {
+            kind,
+            profile: profile.to_owned(),
+        }
+    }
+}
+
+/// Which tests to run.
+#[derive(Debug, Default)]
+struct Filter {
+    names: Vec<String>,
+    skip: Vec<String>,
+    exact: bool,
+    list: bool,
+}
+
+impl Filter {
+    fn parse(mut args: impl Iterator<Item = String>) -> Filter {
+        let mut filter = Filter::default();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--exact" => filter.exact = true,
+                "--list" => filter.list = true,
+                "--skip" => filter.skip.extend(args.next()),
+                // These have a value, which is no name.
+                "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => drop(args.next()),
+                option if option.starts_with('-') => {}
+                _ => filter.names.push(arg),
+            }
+        }
+        filter
+    }
+
+    fn takes(&self, test: &str) -> bool {
+        let names = |name: &String| {
+            if self.exact {
+                name == test
+            } else {
+                test.contains(name.as_str())
+            }
+        };
+        (self.names.is_empty() || self.names.iter().any(names)) && !self.skip.iter().any(names)
+    }
+}
+
+/// A closed pipe is an error to the write that meets it, not the end of the process. Rust's own start-up code, which a
+/// launcher does without, arranges the same.
+fn ignore_broken_pipes() {
+    // SAFETY: sets a disposition; no handler of ours runs.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(path: &str) -> (Kind, String) {
+        let place = Place::of(Path::new(path));
+        (place.kind, place.profile)
+    }
+
+    #[test]
+    fn an_executable_is_known_by_its_place() {
+        assert_eq!(
+            place("/w/target/debug/hello"),
+            (Kind::Bin, "dev".to_owned())
+        );
+        assert_eq!(
+            place("/w/target/release/examples/hello"),
+            (Kind::Example, "release".to_owned())
+        );
+        assert_eq!(
+            place("/w/target/fast/deps/vm-0123456789abcdef"),
+            (Kind::Test, "fast".to_owned())
+        );
+    }
+
+    #[test]
+    fn filters_are_those_of_cargo_test() {
+        let filter = |args: &[&str]| Filter::parse(args.iter().map(|&arg| arg.to_owned()));
+        assert!(filter(&[]).takes("sleeps"));
+        assert!(filter(&["--nocapture", "--test-threads", "1", "lee"]).takes("sleeps"));
+        assert!(!filter(&["lee", "--exact"]).takes("sleeps"));
+        assert!(!filter(&["--skip", "sle"]).takes("sleeps"));
+        assert!(filter(&["--list"]).list);
+    }
+}
