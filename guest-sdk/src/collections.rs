@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use guest_sdk::collections::HashMap;
-//! let mut ages = HashMap::default();
+//! let mut ages: HashMap<&str, u32> = HashMap::default();
 //! ages.insert("ada", 36);
 //! assert_eq!(ages["ada"], 36);
 //! ```
@@ -14,9 +14,9 @@ use core::hash::BuildHasher;
 use core::sync::atomic::{AtomicU64, Ordering};
 use siphasher::sip::SipHasher13;
 
-/// A map. Make one with `HashMap::default()`.
+/// A map. Make one with `HashMap::default()`, where its type is known.
 pub type HashMap<K, V, S = RandomState> = hashbrown::HashMap<K, V, S>;
-/// A set. Make one with `HashSet::default()`.
+/// A set. Make one with `HashSet::default()`, where its type is known.
 pub type HashSet<T, S = RandomState> = hashbrown::HashSet<T, S>;
 
 pub use alloc::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};

@@ -32,19 +32,23 @@ pub mod console;
 pub mod entry;
 pub mod env;
 pub mod event;
+pub mod fault;
 pub mod gate;
 pub mod heap;
 pub mod logger;
 mod macros;
 #[cfg(any(pv_guest, target_os = "none", test))]
 mod mem;
+pub mod paging;
 pub mod panic;
 pub mod platform;
 pub mod random;
 pub mod shutdown;
+mod stack;
 #[cfg(not(any(pv_guest, target_os = "none")))]
 mod stand_in;
 pub mod sync;
+pub mod thread;
 pub mod time;
 
 pub use entry::{ExitCode, Termination};

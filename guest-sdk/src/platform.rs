@@ -4,7 +4,9 @@
 //! [`time`](crate::time)'s, [`event`](crate::event)'s and [`env`](crate::env)'s.
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
-use hypercall_abi::{boot::BootPage, info::Time, vcpu::VcpuPage};
+#[cfg(any(pv_guest, target_os = "none"))]
+use hypercall_abi::info::Time;
+use hypercall_abi::{boot::BootPage, vcpu::VcpuPage};
 
 #[cfg(not(any(pv_guest, target_os = "none")))]
 use crate::stand_in as place;
@@ -19,6 +21,7 @@ pub fn boot() -> &'static BootPage {
 }
 
 /// The clock's line in the shared-info page. The host writes it at any time: read it field by field, atomically.
+#[cfg(any(pv_guest, target_os = "none"))]
 #[must_use]
 pub(crate) fn time() -> *const Time {
     place::time()

@@ -6,7 +6,6 @@
 
 use crate::gate::Answer;
 use hypercall_abi::boot::{self, BootPage, Bytes};
-use hypercall_abi::info::Time;
 use hypercall_abi::map::MAX_VCPUS;
 use hypercall_abi::vcpu::VcpuPage;
 use hypercall_abi::{Gpa, Status, call, class, version};
@@ -119,11 +118,6 @@ fn random(buffer: &mut [u8]) -> std::io::Result<()> {
 
 pub(crate) fn boot_page() -> *const BootPage {
     &*BOOT
-}
-
-/// The host flavour's clock is [`now_ns`].
-pub(crate) fn time() -> *const Time {
-    core::ptr::null()
 }
 
 pub(crate) fn vcpu_page(index: u32) -> *mut VcpuPage {

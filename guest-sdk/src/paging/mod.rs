@@ -1,0 +1,183 @@
+//! The guest's own page tables: look up, map, unmap, protect.
+//!
+//! Owns the door to the tables, which the host maps writable at their own addresses, and the rule that an edit ends
+//! in one flush. The walk is in [`table`], over any memory.
+//!
+//! ```no_run
+//! use guest_sdk::paging::{Access, Edit};
+//! # let page = 0x60_0000..0x60_1000;
+//! let mut edit = Edit::begin();
+//! // SAFETY: nothing is written to this page any more.
+//! unsafe { edit.protect(page, Access::READ)? };
+//! edit.commit()?;
+//! # Ok::<(), guest_sdk::paging::Error>(())
+//! ```
+
+mod table;
+
+use crate::calls;
+use crate::platform::boot;
+use crate::sync::{Mutex, MutexGuard};
+use alloc::alloc::{Layout, alloc_zeroed};
+use core::fmt;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+use hypercall_abi::Status;
+
+pub use table::{Access, Mapping};
+use table::{Tables, Walk};
+
+/// Bytes of a page.
+pub const PAGE_SIZE: u64 = hypercall_abi::map::PAGE_SIZE;
+
+/// One edit at a time: two would overwrite each other's split pages.
+static EDITING: Mutex<()> = Mutex::new(());
+
+/// Why an edit was not made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// An address is not a multiple of [`PAGE_SIZE`], a range ends before it begins, or lies beyond the lower half of the address space.
+    BadRange,
+    /// There is no page at this address.
+    NotMapped(u64),
+    /// There is no memory for a page-table page.
+    NoMemory,
+    /// The host refused the flush.
+    Flush(Status),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::BadRange => f.write_str("not a range of whole pages"),
+            Error::NotMapped(address) => write!(f, "no page at {address:#x}"),
+            Error::NoMemory => f.write_str("no memory for a page table"),
+            Error::Flush(status) => write!(f, "flushing translations: {status}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The page at an address, if there is one.
+#[must_use]
+pub fn lookup(address: u64) -> Option<Mapping> {
+    let _editing = EDITING.lock();
+    Walk::new(Own, boot().page_table_root.0).lookup(address)
+}
+
+/// Changes to the page tables, visible to every vCPU at the latest when [committed](Edit::commit).
+///
+/// Each method fails before it changes anything of its last incomplete page; what it changed until then stays. Pages of 2 MiB
+/// and 1 GiB are split where an edit needs it; the tables that takes come from the heap and stay.
+pub struct Edit {
+    dirty: bool,
+    _editing: MutexGuard<'static, ()>,
+}
+
+impl Edit {
+    /// Begins an edit; blocks while another is going on.
+    #[must_use]
+    pub fn begin() -> Edit {
+        Edit {
+            dirty: false,
+            _editing: EDITING.lock(),
+        }
+    }
+
+    /// Maps pages to physical memory from `physical` on; what was mapped there is forgotten.
+    ///
+    /// # Safety
+    /// No reference may come to point at memory that the mapping makes shared, moved or unwritable.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub unsafe fn map(
+        &mut self,
+        pages: Range<u64>,
+        physical: u64,
+        access: Access,
+    ) -> Result<(), Error> {
+        self.walk().map(pages, physical, access)
+    }
+
+    /// Removes pages: a later access faults.
+    ///
+    /// # Safety
+    /// Nothing may use the pages any more, this code and its stack included.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub unsafe fn unmap(&mut self, pages: Range<u64>) -> Result<(), Error> {
+        self.walk().unmap(pages)
+    }
+
+    /// Changes what may be done with pages.
+    ///
+    /// # Safety
+    /// Nothing may use the pages in a way that is now forbidden.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub unsafe fn protect(&mut self, pages: Range<u64>, access: Access) -> Result<(), Error> {
+        self.walk().protect(pages, access)
+    }
+
+    /// Makes every vCPU see the edit, with one call. Dropping it does the same, but cannot say if that fails.
+    ///
+    /// # Errors
+    /// [`Error::Flush`].
+    pub fn commit(mut self) -> Result<(), Error> {
+        self.flush()
+    }
+
+    fn walk(&mut self) -> Walk<Own> {
+        self.dirty = true;
+        Walk::new(Own, boot().page_table_root.0)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        if !core::mem::take(&mut self.dirty) {
+            return Ok(());
+        }
+        calls::mmu_flush().map_err(Error::Flush)
+    }
+}
+
+impl Drop for Edit {
+    fn drop(&mut self) {
+        let _ = self.flush();
+    }
+}
+
+/// The tables this vCPU runs on.
+struct Own;
+
+impl Own {
+    /// # Safety
+    /// `table` must be the address of a page table.
+    unsafe fn entry(table: u64, index: usize) -> &'static AtomicU64 {
+        // SAFETY: tables lie at their own addresses, writable, and are never freed; the index is masked to a page.
+        unsafe { AtomicU64::from_ptr((table as *mut u64).add(index & 511)) }
+    }
+}
+
+impl Tables for Own {
+    fn read(&self, table: u64, index: usize) -> u64 {
+        // SAFETY: `Walk` passes the root and what it finds in entries.
+        unsafe { Own::entry(table, index) }.load(Ordering::Acquire)
+    }
+
+    fn write(&mut self, table: u64, index: usize, entry: u64) {
+        // Release: a new table's contents are there before the entry that leads to it; the processor's walker reads in that order.
+        // SAFETY: as in `read`.
+        unsafe { Own::entry(table, index) }.store(entry, Ordering::Release);
+    }
+
+    fn allocate(&mut self) -> Option<u64> {
+        let layout = Layout::from_size_align(PAGE_SIZE as usize, PAGE_SIZE as usize).ok()?;
+        // SAFETY: the size is not 0.
+        let page = unsafe { alloc_zeroed(layout) };
+        (!page.is_null()).then_some(page as u64)
+    }
+}
