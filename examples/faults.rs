@@ -41,7 +41,11 @@ fn divide() {
 fn stack() {
     fn deeper(level: u64) -> u64 {
         let frame = black_box([level; 64]);
-        deeper(level + 1) + frame[0]
+        if level == u64::MAX {
+            0
+        } else {
+            deeper(level + 1) + frame[0]
+        }
     }
     black_box(deeper(0));
 }
