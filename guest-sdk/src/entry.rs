@@ -1,6 +1,6 @@
 //! From the guest's first instruction to `main`, and from `main`'s value to the exit code.
 //!
-//! Owns the order of things at start. What makes a crate a guest is expanded into it by [`entry!`](crate::entry); nothing of it
+//! Owns the order of things at start. What makes a crate a guest is expanded into it by [`entry!`](crate::entry!); nothing of it
 //! exists in a program that does not ask for it.
 
 use core::fmt::Debug;

@@ -1,6 +1,6 @@
 //! The heap: all memory that the boot page says nothing uses, behind `alloc`.
 //!
-//! Owns the allocator's state; [`entry!`](crate::entry) makes [`Heap`] the program's global allocator. The memory is touched only as it is
+//! Owns the allocator's state; [`entry!`](crate::entry!) makes [`Heap`] the program's global allocator. The memory is touched only as it is
 //! handed out, so a guest pays for what it uses, not for what the VM was given.
 
 use crate::platform::boot;

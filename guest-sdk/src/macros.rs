@@ -4,7 +4,7 @@
 //! a launcher for the host, built by the launcher it is an image for a VM.
 
 /// Puts the ELF note into the image: `note!()`, or `note!(Note { stack_bytes: 1 << 20, ..Note::DEFAULT })` with
-/// [`abi::note::Note`](hypercall_abi::note::Note). [`entry!`](crate::entry) does it for you.
+/// [`abi::note::Note`](hypercall_abi::note::Note). [`entry!`](crate::entry!) does it for you.
 #[macro_export]
 macro_rules! note {
     () => {
@@ -82,7 +82,7 @@ macro_rules! test_main {
 }
 
 /// Wraps a kernel that brings its own `_start`, panic handler, allocator and [`note!`](crate::note): the items are the guest flavour, and nothing is added
-/// to them. In the host flavour they are left out, and the crate is a launcher as with [`entry!`](crate::entry).
+/// to them. In the host flavour they are left out, and the crate is a launcher as with [`entry!`](crate::entry!).
 #[cfg(any(pv_guest, target_os = "none"))]
 #[macro_export]
 macro_rules! kernel {

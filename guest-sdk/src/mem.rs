@@ -101,10 +101,8 @@ mod tests {
     fn measures_strings() {
         for text in [c"", c"a", c"four score"] {
             // SAFETY: a C string ends in a zero.
-            assert_eq!(
-                unsafe { tested_strlen(text.as_ptr().cast()) },
-                text.count_bytes()
-            );
+            let len = unsafe { tested_strlen(text.as_ptr().cast()) };
+            assert_eq!(len, text.count_bytes());
         }
     }
 }

@@ -46,7 +46,7 @@ impl Write for Message {
     }
 }
 
-/// Ends the VM with a report. What [`entry!`](crate::entry) makes the panic handler; a kernel with its own may call it too.
+/// Ends the VM with a report. What [`entry!`](crate::entry!) makes the panic handler; a kernel with its own may call it too.
 #[inline(never)]
 pub fn report(info: &PanicInfo) -> ! {
     let me = Vcpu::current().index() + 1;

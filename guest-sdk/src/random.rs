@@ -1,7 +1,7 @@
 //! Random bytes, and what is seeded by them.
 //!
 //! Owns no generator: bytes come from the host's, with one call a buffer. The `getrandom` crate is served by
-//! [`entry!`](crate::entry), so that `rand` and everything above it works once it is a dependency.
+//! [`entry!`](crate::entry!), so that `rand` and everything above it works once it is a dependency.
 //!
 //! ```
 //! let mut key = [0_u8; 32];
@@ -22,7 +22,7 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), Status> {
         .try_for_each(calls::random)
 }
 
-/// What `getrandom`'s custom backend is, in a program with [`entry!`](crate::entry).
+/// What `getrandom`'s custom backend is, in a program with [`entry!`](crate::entry!).
 ///
 /// # Safety
 /// `dest` must be writable for `len` bytes.

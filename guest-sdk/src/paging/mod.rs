@@ -1,7 +1,7 @@
 //! The guest's own page tables: look up, map, unmap, protect.
 //!
 //! Owns the door to the tables, which the host maps writable at their own addresses, and the rule that an edit ends
-//! in one flush. The walk is in [`table`], over any memory.
+//! in one flush. The walk itself, in `table`, works on any memory and is tested on the host.
 //!
 //! ```no_run
 //! use guest_sdk::paging::{Access, Edit};

@@ -129,13 +129,13 @@ impl<T: Tables> Walk<T> {
         check(&pages)?;
         let length = pages.end - pages.start;
         let end = physical.checked_add(length).ok_or(Error::BadRange)?;
-        if physical % span(0) != 0 || end > ADDRESS {
+        if !physical.is_multiple_of(span(0)) || end > ADDRESS {
             return Err(Error::BadRange);
         }
         let mut address = pages.start;
         while address < pages.end {
             let target = physical + (address - pages.start);
-            let fits = target % span(1) == 0 && whole(address, pages.end, 1);
+            let fits = target.is_multiple_of(span(1)) && whole(address, pages.end, 1);
             let place = self.make(address, u32::from(fits))?;
             let large = if place.level > 0 { LARGE } else { 0 };
             self.write(place, target | access.bits() | large);
@@ -249,7 +249,7 @@ impl<T: Tables> Walk<T> {
 }
 
 fn check(pages: &Range<u64>) -> Result<(), Error> {
-    let aligned = pages.start % span(0) == 0 && pages.end % span(0) == 0;
+    let aligned = pages.start.is_multiple_of(span(0)) && pages.end.is_multiple_of(span(0));
     if aligned && pages.start <= pages.end && pages.end <= END {
         Ok(())
     } else {
@@ -259,7 +259,7 @@ fn check(pages: &Range<u64>) -> Result<(), Error> {
 
 /// Whether an entry of a level at `address` lies wholly before `end`.
 fn whole(address: u64, end: u64, level: u32) -> bool {
-    address % span(level) == 0 && end - address >= span(level)
+    address.is_multiple_of(span(level)) && end - address >= span(level)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What threads on several vCPUs share: locks and channels that block instead of spinning forever.
 //!
-//! Everything here rests on [`Waiters`], a set of vCPUs that wait for something, which is one word. An uncontended
+//! Everything here rests on one word for each lock or channel: the set of vCPUs that wait for it. An uncontended
 //! lock costs two atomic instructions and no call.
 
 mod channel;
