@@ -3,8 +3,22 @@
 //! [`Config`] is a plain value that a program may build itself; reading it from TOML is this module's
 //! other half.
 
+mod effective;
+mod leaf;
+mod read;
+mod refusal;
+pub mod size;
+mod target;
+pub mod time;
+mod tree;
+mod vcpus;
+
+pub use refusal::Refusal;
+
+use crate::Error;
 use hypercall_abi::class::Classes;
-use std::path::PathBuf;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A whole VM.
@@ -83,6 +97,39 @@ pub struct Limits {
 }
 
 impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`Error::Config`], with file, line and column, what was wrong and what would be right.
+    pub fn load(path: &Path) -> Result<Config, Error> {
+        let refused = |problem: String| Error::Config(format!("{}: {problem}", path.display()));
+        let bytes =
+            std::fs::read(path).map_err(|error| refused(format!("cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            refused(format!(
+                "not text: byte {at} is not UTF-8; a configuration is TOML in UTF-8"
+            ))
+        })?;
+        Config::parse(&text, path).map_err(|refusal| Error::Config(refusal.to_string()))
+    }
+
+    /// Reads a configuration from text. `path` is the file's: errors name it, and relative paths are relative to its directory.
+    ///
+    /// # Errors
+    /// A [`Refusal`] for what is not TOML, unknown keys, wrong types, impossible values, and an image or a cargo workspace that is not there.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, Refusal> {
+        let refused = |error: toml::de::Error| Refusal::from_toml(path, text, &error);
+        let tree = tree::File::deserialize(toml::Deserializer::parse(text).map_err(refused)?)
+            .map_err(refused)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        // `absolute` fails only where there is no current directory; the paths stay relative then.
+        let base =
+            std::path::absolute(directory.join(".")).unwrap_or_else(|_| directory.to_owned());
+        tree.into_config(&base)
+            .map_err(|(span, problem)| Refusal::new(path, text, span, problem))
+    }
+
     /// A VM with every default: one vCPU, 64 MiB, stdio, no limits.
     #[must_use]
     pub fn new(image: Image) -> Config {

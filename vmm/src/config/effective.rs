@@ -1,0 +1,94 @@
+//! A configuration as the TOML that would be read back to the same value, with every default written out.
+
+use super::{Config, Console, Image, size, time};
+use std::fmt::Write;
+use toml::Value;
+
+impl Config {
+    /// The configuration as TOML with every default written out. Read back from any file, it is the same configuration.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_toml(&mut text);
+        text
+    }
+
+    fn write_toml(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(text, "[guest]")?;
+        match &self.guest.image {
+            Image::File(path) => writeln!(text, "image = {}", quoted(&path.to_string_lossy()))?,
+            Image::Package {
+                directory,
+                package,
+                bin,
+                profile,
+            } => {
+                writeln!(text, "package = {}", quoted(package))?;
+                optional(text, "bin", bin.as_deref(), "the package's only one")?;
+                optional(
+                    text,
+                    "profile",
+                    profile.as_deref(),
+                    "the one trapless was built with",
+                )?;
+                writeln!(text, "directory = {}", quoted(&directory.to_string_lossy()))?;
+            }
+        }
+        let args: Vec<String> = self.guest.args.iter().map(|arg| quoted(arg)).collect();
+        writeln!(text, "args = [{}]", args.join(", "))?;
+
+        let env = self.guest.env.iter();
+        let env: Vec<String> = env
+            .map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)))
+            .collect();
+        match env.is_empty() {
+            true => writeln!(text, "env = {{}}")?,
+            false => writeln!(text, "env = {{ {} }}", env.join(", "))?,
+        }
+
+        let machine = &self.machine;
+        writeln!(text, "\n[machine]")?;
+        writeln!(text, "vcpus = {}", machine.vcpus)?;
+        writeln!(text, "memory = {}", quoted(&size::render(machine.memory)))?;
+        writeln!(text, "huge_pages = {}", machine.huge_pages)?;
+
+        writeln!(text, "\n[console]")?;
+        match &self.console {
+            Console::Stdio => writeln!(text, "to = \"stdio\"")?,
+            Console::None => writeln!(text, "to = \"none\"")?,
+            Console::File(path) => writeln!(
+                text,
+                "to = {{ file = {} }}",
+                quoted(&path.to_string_lossy())
+            )?,
+        }
+
+        writeln!(text, "\n[limits]")?;
+        let limit = self.limits.time.map(time::render);
+        optional(text, "time", limit.as_deref(), "no limit")?;
+        writeln!(text, "grace = {}", quoted(&time::render(self.limits.grace)))?;
+        let calls: Vec<String> = self
+            .limits
+            .calls
+            .iter()
+            .map(|class| quoted(class.name))
+            .collect();
+        writeln!(text, "calls = [{}]", calls.join(", "))?;
+
+        Ok(())
+    }
+}
+
+/// A key with its value, or what its absence means.
+fn optional(text: &mut String, key: &str, value: Option<&str>, absent: &str) -> std::fmt::Result {
+    match value {
+        Some(value) => writeln!(text, "{key} = {}", quoted(value)),
+        None => writeln!(text, "# {key}: {absent}"),
+    }
+}
+
+/// A TOML string on one line.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}

@@ -1,0 +1,200 @@
+//! The configuration file as a tree, key for key, and the one place where it becomes a [`Config`].
+
+use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit};
+use super::read::{Environment, List, Table, Value};
+use super::target::Target;
+use super::vcpus::VcpuCount;
+use super::{Config, Console, Image, Limits, Machine};
+use hypercall_abi::class::{CORE, Class, Classes};
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// What is wrong with a tree whose every leaf is right, and where.
+pub(super) type Wrong = (Range<usize>, String);
+
+/// The file.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    guest: Option<Spanned<Table<GuestTable>>>,
+    #[serde(default)]
+    machine: Table<MachineTable>,
+    #[serde(default)]
+    console: Table<ConsoleTable>,
+    #[serde(default)]
+    limits: Table<LimitsTable>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GuestTable {
+    image: Option<Value<FilePath>>,
+    package: Option<Value<Name>>,
+    bin: Option<Value<Name>>,
+    profile: Option<Value<Name>>,
+    directory: Option<Value<FilePath>>,
+    args: Option<List<Argument>>,
+    #[serde(default)]
+    env: Environment,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MachineTable {
+    vcpus: Option<VcpuCount>,
+    memory: Option<Value<Memory>>,
+    huge_pages: Option<bool>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConsoleTable {
+    to: Option<Target>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    time: Option<Value<TimeLimit>>,
+    grace: Option<Value<Grace>>,
+    calls: Option<List<ClassName>>,
+}
+
+impl File {
+    /// The configuration, with relative paths resolved against `base`, an absolute path.
+    pub(super) fn into_config(self, base: &Path) -> Result<Config, Wrong> {
+        let Some(guest) = self.guest else {
+            let problem = "nothing says what runs in the VM; write [guest] with image = \"PATH\" or package = \"NAME\"";
+            return Err((0..0, problem.to_owned()));
+        };
+        let place = guest.span();
+        let mut guest = guest.into_inner().0;
+        let args = guest.args.take().map_or_else(Vec::new, |args| args.0);
+        let env = std::mem::take(&mut guest.env);
+        let mut config = Config::new(guest.into_image(place, base)?);
+        config.guest.args = args.into_iter().map(|arg| arg.value).collect();
+        config.guest.env = env.0;
+        self.machine.0.apply(&mut config.machine);
+        if let Some(target) = self.console.0.to {
+            config.console = match target {
+                Target::Stdio => Console::Stdio,
+                Target::None => Console::None,
+                Target::File(path) => Console::File(base.join(path)),
+            };
+        }
+        self.limits.0.apply(&mut config.limits)?;
+        Ok(config)
+    }
+}
+
+impl GuestTable {
+    fn into_image(self, place: Range<usize>, base: &Path) -> Result<Image, Wrong> {
+        match (self.image, self.package) {
+            (None, None) => Err((
+                place,
+                "[guest] does not say what runs in the VM; write image = \"PATH\" or package = \"NAME\"".to_owned(),
+            )),
+            (Some(_), Some(package)) => Err((
+                package.at,
+                "`image` is there too, and a VM runs one thing; remove `image` or `package`".to_owned(),
+            )),
+            (Some(image), None) => {
+                let foreign = |key: Option<Range<usize>>, name: &str| match key {
+                    Some(at) => Err((at, format!("`{name}` belongs to a `package`, and this guest is an `image`; remove `{name}`"))),
+                    None => Ok(()),
+                };
+                foreign(self.bin.map(|bin| bin.at), "bin")?;
+                foreign(self.profile.map(|profile| profile.at), "profile")?;
+                foreign(self.directory.map(|directory| directory.at), "directory")?;
+                file(image, base).map(Image::File)
+            }
+            (None, Some(package)) => Ok(Image::Package {
+                directory: match self.directory {
+                    Some(directory) => cargo_directory(directory.at, base.join(directory.value))?,
+                    None => cargo_directory(package.at, base.to_owned())?,
+                },
+                package: package.value,
+                bin: self.bin.map(|bin| bin.value),
+                profile: self.profile.map(|profile| profile.value),
+            }),
+        }
+    }
+}
+
+/// The file, which must be there: a VM that cannot start is better refused here, with its line.
+fn file(image: Value<FilePath>, base: &Path) -> Result<PathBuf, Wrong> {
+    let path = base.join(image.value);
+    let problem = match std::fs::metadata(&path) {
+        Ok(found) if found.is_file() => return Ok(path),
+        Ok(found) if found.is_dir() => "is a directory; write the path of an ELF file".to_owned(),
+        Ok(_) => "is not a regular file; write the path of an ELF file".to_owned(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            "is not there; build it first, or write package = \"NAME\" to have it built".to_owned()
+        }
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    Err((image.at, format!("{} {problem}", path.display())))
+}
+
+/// The directory, which must be in a cargo package or workspace.
+fn cargo_directory(at: Range<usize>, directory: PathBuf) -> Result<PathBuf, Wrong> {
+    match directory
+        .ancestors()
+        .any(|above| above.join("Cargo.toml").is_file())
+    {
+        true => Ok(directory),
+        false => Err((
+            at,
+            format!(
+                "there is no Cargo.toml in {} or above it; write directory = \"PATH\" of the cargo workspace",
+                directory.display()
+            ),
+        )),
+    }
+}
+
+impl MachineTable {
+    fn apply(self, machine: &mut Machine) {
+        if let Some(count) = self.vcpus {
+            machine.vcpus = count.0;
+        }
+        if let Some(memory) = self.memory {
+            machine.memory = memory.value;
+        }
+        if let Some(huge_pages) = self.huge_pages {
+            machine.huge_pages = huge_pages;
+        }
+    }
+}
+
+impl LimitsTable {
+    fn apply(self, limits: &mut Limits) -> Result<(), Wrong> {
+        limits.time = self.time.map(|time| time.value);
+        if let Some(grace) = self.grace {
+            limits.grace = grace.value;
+        }
+        if let Some(calls) = self.calls {
+            limits.calls = classes(calls.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// The set of the named classes and [`CORE`], which cannot be withheld.
+fn classes(names: Vec<Value<ClassName>>) -> Result<Classes, Wrong> {
+    let mut seen: Vec<Class> = Vec::new();
+    for Value { at, value: class } in names {
+        if seen.contains(&class) {
+            return Err((
+                at,
+                format!("call class {:?} is listed twice; remove one", class.name),
+            ));
+        }
+        seen.push(class);
+    }
+    Ok(seen
+        .into_iter()
+        .fold(Classes::NONE.with(CORE), Classes::with))
+}

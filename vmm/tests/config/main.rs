@@ -1,0 +1,160 @@
+//! Configuration files: what they mean, and how each key is refused when it is wrong.
+
+mod refused;
+
+use hypercall_abi::class::{CONSOLE, Classes, EVENT};
+use std::path::Path;
+use std::time::Duration;
+use vmm::config::{Config, Console, Image, Refusal};
+
+/// A file beside this crate's manifest, so that `image = "Cargo.toml"` names a file that is there and `package` has a workspace.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm.toml");
+
+fn parse(text: &str) -> Result<Config, Refusal> {
+    Config::parse(text, Path::new(FILE))
+}
+
+#[test]
+fn every_key_is_understood() {
+    let config = parse(
+        r#"
+        [guest]
+        package = "hello"
+        bin = "hello-again"
+        profile = "release"
+        directory = "../examples"
+        args = ["-v", "two words", ""]
+        env = { ZEBRA = "1", ANT = "a=b", EMPTY = "" }
+
+        [machine]
+        vcpus = 4
+        memory = "1GiB"
+        huge_pages = false
+
+        [console]
+        to = { file = "log/console.txt" }
+
+        [limits]
+        time = "10s"
+        grace = "500ms"
+        calls = ["event", "console"]
+        "#,
+    )
+    .unwrap();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(
+        config.guest.image,
+        Image::Package {
+            directory: here.join("../examples"),
+            package: "hello".to_owned(),
+            bin: Some("hello-again".to_owned()),
+            profile: Some("release".to_owned()),
+        }
+    );
+    assert_eq!(config.guest.args, ["-v", "two words", ""]);
+    let env = [("ZEBRA", "1"), ("ANT", "a=b"), ("EMPTY", "")];
+    assert_eq!(
+        config.guest.env,
+        env.map(|(name, value)| (name.to_owned(), value.to_owned())),
+        "in the order of the file"
+    );
+    assert_eq!(config.machine.vcpus, 4);
+    assert_eq!(config.machine.memory, 1 << 30);
+    assert!(!config.machine.huge_pages);
+    assert_eq!(config.console, Console::File(here.join("log/console.txt")));
+    assert_eq!(config.limits.time, Some(Duration::from_secs(10)));
+    assert_eq!(config.limits.grace, Duration::from_millis(500));
+    assert_eq!(config.limits.calls, Classes::NONE.with(CONSOLE).with(EVENT));
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let config = parse("[guest]\nimage = \"Cargo.toml\"\n").unwrap();
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    assert_eq!(config, Config::new(Image::File(image)));
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file() {
+    // Cargo runs integration tests in the package's directory, so this path is relative to it.
+    let text = "[guest]\nimage = \"lib.rs\"\n[console]\nto = { file = \"/abs\" }";
+    let config = Config::parse(text, Path::new("src/vm.toml")).unwrap();
+    let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
+    assert_eq!(config.guest.image, Image::File(image));
+    assert_eq!(config.console, Console::File("/abs".into()));
+}
+
+#[test]
+fn core_calls_cannot_be_withheld() {
+    let config = parse("[guest]\nimage = \"Cargo.toml\"\n[limits]\ncalls = []").unwrap();
+    assert_eq!(config.limits.calls, Classes::NONE);
+}
+
+#[test]
+fn the_effective_configuration_reads_back_as_the_same() {
+    for text in [
+        "[guest]\nimage = \"Cargo.toml\"",
+        "[guest]\npackage = \"hello\"\n[console]\nto = \"none\"",
+        r#"
+        [guest]
+        package = "hello"
+        bin = "b"
+        profile = "release"
+        directory = "src"
+        args = ['a"b', "new\nline", 'back\slash', "ü\u0007"]
+        env = { "with space" = "'\"", B = "2", A = "\n" }
+        [machine]
+        vcpus = 64
+        memory = "2052KiB"
+        huge_pages = false
+        [console]
+        to = { file = "a \" b.log" }
+        [limits]
+        time = "90s"
+        grace = "0s"
+        calls = ["random"]
+        "#,
+    ] {
+        let config = parse(text).unwrap();
+        let effective = config.to_toml();
+        let elsewhere = Path::new("/nowhere/at/all.toml");
+        let again =
+            Config::parse(&effective, elsewhere).unwrap_or_else(|e| panic!("{e}\n{effective}"));
+        assert_eq!(config, again, "{effective}");
+    }
+}
+
+#[test]
+fn a_refusal_shows_the_line_and_marks_the_part() {
+    let refusal = Config::parse(
+        "[guest]\nimage = \"Cargo.toml\"\n\n[machine]\n\tmemory = \"64MB\" # ample\n",
+        Path::new("vm.toml"),
+    )
+    .unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "vm.toml:5:11: \"64MB\" is not a size; write \"64MiB\"\n  \
+           |\n\
+         5 | \tmemory = \"64MB\" # ample\n  \
+           | \t         ^^^^^^"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let missing = directory.join("no-such.toml");
+    let shown = Config::load(&missing).unwrap_err().to_string();
+    assert!(
+        shown.contains("no-such.toml: cannot be read: No such file"),
+        "{shown}"
+    );
+
+    let binary = directory.join("binary.toml");
+    std::fs::write(&binary, b"[guest]\n\xff").unwrap();
+    let shown = Config::load(&binary).unwrap_err().to_string();
+    assert!(
+        shown.contains("binary.toml: not text: byte 8 is not UTF-8"),
+        "{shown}"
+    );
+}
