@@ -40,7 +40,7 @@ impl Config {
 
         let env = self.guest.env.iter();
         let env: Vec<String> = env
-            .map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)))
+            .map(|(name, value)| format!("{} = {}", key(name), quoted(value)))
             .collect();
         match env.is_empty() {
             true => writeln!(text, "env = {{}}")?,
@@ -91,4 +91,13 @@ fn optional(text: &mut String, key: &str, value: Option<&str>, absent: &str) -> 
 /// A TOML string on one line.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+/// A TOML key: without quotes where it needs none.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    match !name.is_empty() && name.chars().all(bare) {
+        true => name.to_owned(),
+        false => quoted(name),
+    }
 }

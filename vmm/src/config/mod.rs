@@ -1,7 +1,26 @@
 //! What a VM is to be: one tree, checked once, with every path resolved and every default filled in.
 //!
-//! [`Config`] is a plain value that a program may build itself; reading it from TOML is this module's
-//! other half.
+//! [`Config`] is a plain value that a program may build itself. [`Config::load`] reads it from a TOML file, in which every key but one has a
+//! default and an unknown key is an error:
+//!
+//! | table | key | value | default |
+//! |---|---|---|---|
+//! | `[guest]` | `image` | the path of an ELF file | this or `package` must be there |
+//! | | `package` | the name of a cargo package, which is built | |
+//! | | `bin` | the package's binary target | the package's only one |
+//! | | `profile` | the cargo profile | the one `trapless` was built with |
+//! | | `directory` | where cargo is run for the package | the file's |
+//! | | `args` | an array of strings, without the image's name | `[]` |
+//! | | `env` | a table of strings | `{}` |
+//! | `[machine]` | `vcpus` | 1 to 64 | 1 |
+//! | | `memory` | `"2MiB"` to `"32GiB"`, in whole 4 KiB pages | `"64MiB"` |
+//! | | `huge_pages` | whether to ask the host for transparent huge pages | `true` |
+//! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
+//! | `[limits]` | `time` | wall-clock time, such as `"10s"` | no limit |
+//! | | `grace` | from being asked to end to being stopped | `"2s"` |
+//! | | `calls` | an array of the granted [call classes](hypercall_abi::class) beside `core` | all |
+//!
+//! Paths are relative to the file's directory.
 
 mod effective;
 mod leaf;
@@ -17,6 +36,8 @@ pub use refusal::Refusal;
 
 use crate::Error;
 use hypercall_abi::class::Classes;
+use hypercall_abi::map::MAX_VCPUS;
+use leaf::Leaf;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -66,7 +87,7 @@ pub enum Image {
 /// What the VM runs on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// vCPUs, 1 to [`MAX_VCPUS`](hypercall_abi::map::MAX_VCPUS).
+    /// vCPUs, 1 to [`MAX_VCPUS`].
     pub vcpus: u32,
     /// Bytes of RAM, a multiple of 4096, from [`MIN_MEMORY`](hypercall_abi::map::MIN_MEMORY) to [`MAX_MEMORY`](hypercall_abi::map::MAX_MEMORY).
     pub memory: u64,
@@ -171,4 +192,31 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Reads an amount of memory that a VM can have, such as `64MiB`, in bytes.
+///
+/// # Errors
+/// A sentence that says what was wrong and what would be right.
+pub fn parse_memory(text: &str) -> Result<u64, String> {
+    leaf::Memory::read(text)
+}
+
+/// Reads a time limit, such as `10s`.
+///
+/// # Errors
+/// A sentence that says what was wrong and what would be right.
+pub fn parse_time_limit(text: &str) -> Result<Duration, String> {
+    leaf::TimeLimit::read(text)
+}
+
+/// Reads a number of vCPUs that a VM can have.
+///
+/// # Errors
+/// A sentence that says what was wrong and what would be right.
+pub fn parse_vcpus(text: &str) -> Result<u32, String> {
+    let count = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not a whole number; write one from 1 to {MAX_VCPUS}"))?;
+    vcpus::check(count)
 }

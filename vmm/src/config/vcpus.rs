@@ -11,7 +11,7 @@ pub(super) struct VcpuCount(pub u32);
 ///
 /// # Errors
 /// A sentence that says what was wrong and what would be right.
-pub fn check(count: i64) -> Result<u32, String> {
+pub(super) fn check(count: i64) -> Result<u32, String> {
     u32::try_from(count)
         .ok()
         .filter(|count| (1..=MAX_VCPUS).contains(count))
