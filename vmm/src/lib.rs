@@ -22,6 +22,7 @@ mod clock;
 pub mod config;
 mod console;
 pub mod error;
+pub mod exit;
 pub mod fault;
 pub mod host;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
