@@ -85,10 +85,16 @@ pub fn handle(handler: Handler) -> Result<(), Error> {
     unsafe { calls::fault_handler(trampoline::entry(), top) }.map_err(Error::Refused)
 }
 
-/// Takes this vCPU's fault handler away: the next exception ends the VM.
+/// Takes this vCPU's fault handler away, if it has one: the next exception ends the VM.
 pub fn ignore() {
-    // SAFETY: registers nothing. Where the class is not granted there is no handler either.
-    let _ = unsafe { calls::fault_handler(0, 0) };
+    if Vcpu::current()
+        .word(Word::FaultHandler)
+        .swap(0, Ordering::Relaxed)
+        != 0
+    {
+        // SAFETY: registers nothing. What was granted for the handler is granted for this.
+        let _ = unsafe { calls::fault_handler(0, 0) };
+    }
 }
 
 /// What the trampoline calls, with the vector state saved.

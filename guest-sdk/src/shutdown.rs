@@ -13,7 +13,7 @@ use crate::platform::Vcpu;
 use crate::sync::Mutex;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use hypercall_abi::vcpu::event::SHUTDOWN;
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -22,6 +22,8 @@ static HOOKS: Mutex<Vec<Hook>> = Mutex::new(Vec::new());
 static ON_REQUEST: Mutex<Option<Hook>> = Mutex::new(None);
 /// The vCPUs on which the request handler may run: the one that registered it, as long as it has not run.
 static SERVING: AtomicU64 = AtomicU64::new(0);
+/// Whether a request has been served.
+static SERVED: AtomicBool = AtomicBool::new(false);
 
 /// Runs `hook` when the program ends by returning from `main` or by [`exit`]: the last one registered runs first.
 /// None runs after a panic or a fault.
@@ -62,7 +64,7 @@ pub fn requested() -> bool {
     if vcpu.subscribed().load(Ordering::Relaxed) & SHUTDOWN == 0 {
         vcpu.subscribed().fetch_or(SHUTDOWN, Ordering::SeqCst);
     }
-    vcpu.pending().load(Ordering::Acquire) & SHUTDOWN != 0
+    SERVED.load(Ordering::Acquire) || vcpu.pending().load(Ordering::Acquire) & SHUTDOWN != 0
 }
 
 /// The event a wait on this vCPU must include for [`serve`]'s sake.
@@ -80,6 +82,7 @@ pub(crate) fn serve() {
         return;
     }
     SERVING.store(0, Ordering::Release);
+    SERVED.store(true, Ordering::Release);
     let handler = ON_REQUEST.lock().take();
     if let Some(handler) = handler {
         handler();

@@ -1,6 +1,6 @@
 //! Stacks from the heap, with a guard page below that is not mapped.
 
-use crate::paging::{Access, Edit, PAGE_SIZE};
+use crate::paging::{Access, Edit, Error, PAGE_SIZE};
 use alloc::alloc::{Layout, alloc, dealloc};
 use core::ops::Range;
 
@@ -8,6 +8,8 @@ use core::ops::Range;
 pub(crate) struct Stack {
     base: *mut u8,
     layout: Layout,
+    /// Whether the lowest page is unmapped. Not so in the host flavour, which has no page tables of its own.
+    guarded: bool,
 }
 
 // SAFETY: memory that this owns, wherever it is used.
@@ -24,10 +26,18 @@ impl Stack {
         if base.is_null() {
             return None;
         }
-        let stack = Stack { base, layout };
+        let mut stack = Stack {
+            base,
+            layout,
+            guarded: false,
+        };
         let mut edit = Edit::begin();
         // SAFETY: the page was just allocated, and belongs to nobody.
-        unsafe { edit.unmap(stack.guard()) }.ok()?;
+        stack.guarded = match unsafe { edit.unmap(stack.guard()) } {
+            Ok(()) => true,
+            Err(Error::NotMapped(_)) => false,
+            Err(_) => return None,
+        };
         // Where the VM may not flush, the guard takes effect later or never; the stack is none the worse.
         let _ = edit.commit();
         Some(stack)
@@ -43,6 +53,15 @@ impl Stack {
         self.layout.size() - PAGE_SIZE as usize
     }
 
+    /// Maps the guard page to itself again.
+    fn unguard(&self) -> Result<(), Error> {
+        let guard = self.guard();
+        let mut edit = Edit::begin();
+        // SAFETY: gives the page back as it came from the heap; nothing refers to it.
+        unsafe { edit.map(guard.clone(), guard.start, Access::READ_WRITE)? };
+        edit.commit()
+    }
+
     fn guard(&self) -> Range<u64> {
         self.base as u64..self.base as u64 + PAGE_SIZE
     }
@@ -50,12 +69,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        let mut edit = Edit::begin();
-        let guard = self.guard();
-        // SAFETY: gives the page back to the heap as it was: mapped to itself.
-        let mapped = unsafe { edit.map(guard.clone(), guard.start, Access::READ_WRITE) };
-        // The page's table exists since `new`, so this does not fail; if it did, the heap must not have the page.
-        if mapped.is_ok() && edit.commit().is_ok() {
+        // The guard's table exists since `new`, so this does not fail; if it did, the heap must not have the page.
+        if !self.guarded || self.unguard().is_ok() {
             // SAFETY: allocated in `new` with this layout, and whole again.
             unsafe { dealloc(self.base, self.layout) };
         }

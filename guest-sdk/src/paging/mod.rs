@@ -18,14 +18,13 @@ mod table;
 use crate::calls;
 use crate::platform::boot;
 use crate::sync::{Mutex, MutexGuard};
-use alloc::alloc::{Layout, alloc_zeroed};
 use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
 use hypercall_abi::Status;
 
+use own::Own;
+use table::Walk;
 pub use table::{Access, Mapping};
-use table::{Tables, Walk};
 
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = hypercall_abi::map::PAGE_SIZE;
@@ -151,33 +150,59 @@ impl Drop for Edit {
 }
 
 /// The tables this vCPU runs on.
-struct Own;
+#[cfg(any(pv_guest, target_os = "none"))]
+mod own {
+    use super::PAGE_SIZE;
+    use super::table::Tables;
+    use alloc::alloc::{Layout, alloc_zeroed};
+    use core::sync::atomic::{AtomicU64, Ordering};
 
-impl Own {
+    pub(super) struct Own;
+
     /// # Safety
     /// `table` must be the address of a page table.
     unsafe fn entry(table: u64, index: usize) -> &'static AtomicU64 {
         // SAFETY: tables lie at their own addresses, writable, and are never freed; the index is masked to a page.
         unsafe { AtomicU64::from_ptr((table as *mut u64).add(index & 511)) }
     }
+
+    impl Tables for Own {
+        fn read(&self, table: u64, index: usize) -> u64 {
+            // SAFETY: `Walk` passes the root and what it finds in entries.
+            unsafe { entry(table, index) }.load(Ordering::Acquire)
+        }
+
+        fn write(&mut self, table: u64, index: usize, value: u64) {
+            // Release: a new table's contents are there before the entry that leads to it; the processor's walker reads in that order.
+            // SAFETY: as in `read`.
+            unsafe { entry(table, index) }.store(value, Ordering::Release);
+        }
+
+        fn allocate(&mut self) -> Option<u64> {
+            let layout = Layout::from_size_align(PAGE_SIZE as usize, PAGE_SIZE as usize).ok()?;
+            // SAFETY: the size is not 0.
+            let page = unsafe { alloc_zeroed(layout) };
+            (!page.is_null()).then_some(page as u64)
+        }
+    }
 }
 
-impl Tables for Own {
-    fn read(&self, table: u64, index: usize) -> u64 {
-        // SAFETY: `Walk` passes the root and what it finds in entries.
-        unsafe { Own::entry(table, index) }.load(Ordering::Acquire)
-    }
+/// The host flavour has no page tables of its own: nothing is mapped, and there is no memory for more.
+#[cfg(not(any(pv_guest, target_os = "none")))]
+mod own {
+    use super::table::Tables;
 
-    fn write(&mut self, table: u64, index: usize, entry: u64) {
-        // Release: a new table's contents are there before the entry that leads to it; the processor's walker reads in that order.
-        // SAFETY: as in `read`.
-        unsafe { Own::entry(table, index) }.store(entry, Ordering::Release);
-    }
+    pub(super) struct Own;
 
-    fn allocate(&mut self) -> Option<u64> {
-        let layout = Layout::from_size_align(PAGE_SIZE as usize, PAGE_SIZE as usize).ok()?;
-        // SAFETY: the size is not 0.
-        let page = unsafe { alloc_zeroed(layout) };
-        (!page.is_null()).then_some(page as u64)
+    impl Tables for Own {
+        fn read(&self, _: u64, _: usize) -> u64 {
+            0
+        }
+
+        fn write(&mut self, _: u64, _: usize, _: u64) {}
+
+        fn allocate(&mut self) -> Option<u64> {
+            None
+        }
     }
 }

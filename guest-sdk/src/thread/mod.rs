@@ -149,7 +149,8 @@ impl Thread {
 
     /// Makes the thread's current or next [`park`] return.
     pub fn unpark(self) {
-        if let Some(vcpu) = Vcpu::get(self.running.vcpu).filter(|_| !self.running.is_over()) {
+        // A thread that has ended, but whose vCPU has no other yet, does not mind.
+        if let Some(vcpu) = Vcpu::get(self.running.vcpu).filter(|_| self.running.is_last()) {
             event::raise(vcpu, UNPARK);
         }
     }
@@ -192,3 +193,25 @@ pub fn available_parallelism() -> u32 {
 }
 
 pub use crate::time::sleep;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_need_a_vm() {
+        assert_eq!(
+            spawn(|| ()).err(),
+            Some(SpawnError::Refused(Status::UNSUPPORTED))
+        );
+        let borrowed = 1;
+        assert!(scope(|scope| scope.spawn(|| borrowed + 1).is_err()));
+    }
+
+    #[test]
+    fn an_unpark_is_remembered() {
+        current().unpark();
+        park();
+        park_timeout(Duration::from_micros(50));
+    }
+}

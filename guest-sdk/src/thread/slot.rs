@@ -103,6 +103,8 @@ extern "C" fn begin(argument: u64) -> ! {
     // SAFETY: `start` passed a box, to this thread alone.
     let Start { slot, body } = *unsafe { Box::from_raw(argument as *mut Start) };
     body();
+    // The vCPU's next thread has its own idea of faults.
+    crate::fault::ignore();
     // SAFETY: what this function owned is dropped, and slots are forever.
     let status = unsafe { calls::vcpu_stop(&slot.state) };
     panic!("a thread's vCPU cannot be stopped: {status}");
@@ -122,7 +124,12 @@ impl Running {
         let slot = &SLOTS[self.vcpu as usize];
         // `main`'s vCPU has a slot that says STOPPED, but never another thread.
         let stopped = self.vcpu != 0 && slot.state.load(Ordering::SeqCst) == STOPPED;
-        stopped || slot.thread.load(Ordering::SeqCst) != self.thread
+        stopped || !self.is_last()
+    }
+
+    /// Whether no other thread has run on the vCPU since.
+    pub(super) fn is_last(self) -> bool {
+        SLOTS[self.vcpu as usize].thread.load(Ordering::SeqCst) == self.thread
     }
 
     /// Blocks until the thread is over.
