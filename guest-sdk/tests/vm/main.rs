@@ -1,0 +1,34 @@
+//! What needs a VM: each function is run in one of its own, with four vCPUs.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod events;
+mod faults;
+mod memory;
+mod sync;
+mod threads;
+
+guest_sdk::test_main!(
+    events::a_notification_crosses_vcpus,
+    events::a_deadline_ends_a_wait,
+    faults::a_breakpoint_is_survived,
+    faults::the_frame_can_be_edited,
+    faults::vector_registers_survive,
+    faults::each_thread_has_its_own_handler,
+    memory::the_heap_serves_every_thread,
+    memory::an_allocation_too_large_fails,
+    memory::a_page_can_be_taken_away_and_come_back,
+    memory::a_page_can_be_made_read_only,
+    memory::one_frame_can_be_mapped_twice,
+    memory::random_bytes_differ,
+    sync::a_mutex_counts,
+    sync::a_channel_loses_nothing,
+    sync::a_condvar_takes_turns,
+    sync::a_lazy_value_is_made_once,
+    threads::a_vcpu_is_used_again,
+    threads::too_many_are_refused,
+    threads::scoped_threads_borrow,
+    threads::parking_alternates,
+);
