@@ -3,10 +3,13 @@
 //! Owns the way from a running launcher back to its own source: which target of which package it is, its guest
 //! flavour, its configuration. Running the VM is [`run`]'s.
 
+mod harness;
+
 use crate::build::{self, Kind, Request, Target, Workspace};
 use crate::config::{Config, Image};
 use crate::error::Error;
 use crate::run;
+pub use harness::test;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -42,53 +45,6 @@ pub fn main(program: &Program) -> ! {
         Ok(code) => code.into(),
         Err(error) => complain(&error),
     })
-}
-
-/// Builds the program's guest flavour and boots it once for each test, which is the guest's argument. Takes `cargo test`'s usual
-/// arguments: names to filter by, `--exact`, `--skip NAME` and `--list`; others are ignored. Exits with 101 if a test fails.
-pub fn test(program: &Program, tests: &[&str]) -> ! {
-    ignore_broken_pipes();
-    let filter = Filter::parse(std::env::args().skip(1));
-    let chosen: Vec<&str> = tests
-        .iter()
-        .copied()
-        .filter(|test| filter.takes(test))
-        .collect();
-    if filter.list {
-        for test in chosen {
-            println!("{test}: test");
-        }
-        process::exit(0);
-    }
-    match configuration(program) {
-        Ok(config) => process::exit(run_tests(config, &chosen, tests.len() - chosen.len())),
-        Err(error) => process::exit(complain(&error)),
-    }
-}
-
-fn run_tests(mut config: Config, tests: &[&str], filtered: usize) -> i32 {
-    println!("\nrunning {} tests", tests.len());
-    let mut failed = 0;
-    for test in tests {
-        config.guest.args = vec![(*test).to_owned()];
-        match run::run(&config, &run::Options::default()) {
-            Ok(0) => println!("test {test} ... ok"),
-            Ok(code) => {
-                failed += 1;
-                println!("test {test} ... FAILED (exit code {code})");
-            }
-            Err(error) => {
-                failed += 1;
-                println!("test {test} ... FAILED ({error})");
-            }
-        }
-    }
-    let verdict = if failed == 0 { "ok" } else { "FAILED" };
-    let passed = tests.len() - failed;
-    println!(
-        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; {filtered} filtered out\n"
-    );
-    if failed == 0 { 0 } else { 101 }
 }
 
 /// Says why there is no VM.
@@ -162,44 +118,6 @@ impl Place {
     }
 }
 
-/// Which tests to run.
-#[derive(Debug, Default)]
-struct Filter {
-    names: Vec<String>,
-    skip: Vec<String>,
-    exact: bool,
-    list: bool,
-}
-
-impl Filter {
-    fn parse(mut args: impl Iterator<Item = String>) -> Filter {
-        let mut filter = Filter::default();
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "--exact" => filter.exact = true,
-                "--list" => filter.list = true,
-                "--skip" => filter.skip.extend(args.next()),
-                // These have a value, which is no name.
-                "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => drop(args.next()),
-                option if option.starts_with('-') => {}
-                _ => filter.names.push(arg),
-            }
-        }
-        filter
-    }
-
-    fn takes(&self, test: &str) -> bool {
-        let names = |name: &String| {
-            if self.exact {
-                name == test
-            } else {
-                test.contains(name.as_str())
-            }
-        };
-        (self.names.is_empty() || self.names.iter().any(names)) && !self.skip.iter().any(names)
-    }
-}
-
 /// A closed pipe is an error to the write that meets it, not the end of the process. Rust's own start-up code, which a
 /// launcher does without, arranges the same.
 fn ignore_broken_pipes() {
@@ -232,15 +150,5 @@ mod tests {
             place("/w/target/fast/deps/vm-0123456789abcdef"),
             (Kind::Test, "fast".to_owned())
         );
-    }
-
-    #[test]
-    fn filters_are_those_of_cargo_test() {
-        let filter = |args: &[&str]| Filter::parse(args.iter().map(|&arg| arg.to_owned()));
-        assert!(filter(&[]).takes("sleeps"));
-        assert!(filter(&["--nocapture", "--test-threads", "1", "lee"]).takes("sleeps"));
-        assert!(!filter(&["lee", "--exact"]).takes("sleeps"));
-        assert!(!filter(&["--skip", "sle"]).takes("sleeps"));
-        assert!(filter(&["--list"]).list);
     }
 }
