@@ -70,10 +70,10 @@ fn execute() {
     unsafe { asm!("call {}", in(reg) &code) };
 }
 
-/// Switches interrupts off, which only ring 0 may.
+/// Stops the processor, which only ring 0 may.
 fn privileged() {
     // SAFETY: faults, which ends the VM.
-    unsafe { asm!("cli") };
+    unsafe { asm!("hlt") };
 }
 
 /// Not a fault of the processor's, but reported like one.

@@ -88,18 +88,16 @@ fn row(name: &str, pairs: &Pairs, bar: &str) {
     );
 }
 
+/// What a figure depends on.
 fn host() -> String {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let machine = vmm::host::Machine::look();
+    let unknown = || "unknown".to_owned();
     format!(
-        "kernel {}, {}, {cores} cores, load {}",
-        kernel.trim(),
-        model.unwrap_or("unknown processor"),
-        load.split(' ').next().unwrap_or("unknown"),
+        "{}, kernel {}, {}, {} cores, load {}",
+        vmm::host::kind(),
+        machine.kernel.unwrap_or_else(unknown),
+        machine.cpu.unwrap_or_else(unknown),
+        machine.cpus.len(),
+        machine.load.map_or_else(unknown, |load| load.to_string()),
     )
 }
