@@ -23,6 +23,7 @@ const TEMPLATE: &[(&str, &str)] = &[
     (".gitignore", include_str!("template/gitignore")),
     ("Cargo.toml", include_str!("template/Cargo.toml")),
     ("src/main.rs", include_str!("template/src/main.rs")),
+    ("tests/vm.rs", include_str!("template/tests/vm.rs")),
     ("vm.toml", include_str!("template/vm.toml")),
 ];
 

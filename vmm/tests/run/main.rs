@@ -284,14 +284,21 @@ fn a_new_crate_runs_at_once() {
     // With this workspace's lock file and target directory its dependencies are there already.
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     fs::copy(workspace.join("Cargo.lock"), guest.join("Cargo.lock")).unwrap();
-    let output = Command::new(env!("CARGO"))
-        .args(["run", "--offline"])
-        .current_dir(&guest)
-        .env("CARGO_TARGET_DIR", scratch.parent().unwrap())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let err = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{err}");
-    assert_eq!(output.stdout, b"Hello from fresh.\n", "{err}");
+    let cargo = |verb| {
+        let output = Command::new(env!("CARGO"))
+            .args([verb, "--offline"])
+            .current_dir(&guest)
+            .env("CARGO_TARGET_DIR", scratch.parent().unwrap())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "cargo {verb}: {err}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(cargo("run"), "Hello from fresh, 5 letters long.\n");
+    let tested = cargo("test");
+    for test in ["punctuation_is_no_letter", "the_heap_grows", "time_passes"] {
+        assert!(tested.contains(&format!("{test} ... ok\n")), "{tested}");
+    }
 }
