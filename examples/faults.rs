@@ -6,7 +6,7 @@
 
 use core::arch::asm;
 use core::hint::black_box;
-use guest_sdk::{env, eprintln};
+use guest_sdk::{env, eprintln, println};
 
 guest_sdk::entry!(main);
 
@@ -24,6 +24,7 @@ fn main() -> u8 {
     let name = env::args().nth(1).unwrap_or_default();
     for (known, fault) in FAULTS {
         if known == name {
+            println!("now: {name}");
             fault();
         }
     }
