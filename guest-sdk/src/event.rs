@@ -125,7 +125,10 @@ pub(crate) fn raise(vcpu: Vcpu, events: u64) {
 
 /// Blocks as [`block`] does, where a program that waits expects to serve a shutdown request. May return early.
 pub(crate) fn rest(events: u64, deadline: Option<Instant>) -> Result<(), TimedOut> {
-    shutdown::serve();
+    if shutdown::serve() {
+        // The handler may have taken what this waits for: let the caller look again.
+        return Ok(());
+    }
     block(events | shutdown::interest(), deadline)?;
     shutdown::serve();
     Ok(())

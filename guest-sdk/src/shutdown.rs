@@ -45,8 +45,11 @@ fn pop() -> Option<Hook> {
     HOOKS.lock().pop()
 }
 
-/// Runs `handler` once on this vCPU when the operator asks the guest to end: whenever this vCPU waits or sleeps, reads input,
-/// joins a thread or receives from a channel. It usually ends in [`exit`]; where it returns, the program goes on.
+/// Runs `handler` once on this vCPU when the operator asks the guest to end.
+///
+/// It runs when this vCPU sleeps, waits for an event or a [`Condvar`](crate::sync::Condvar), uses a channel, reads input, parks or joins a
+/// thread; not while it waits for a lock. It must not need a lock that its thread may be holding then. It usually ends in
+/// [`exit`]; where it returns, the program goes on.
 ///
 /// Without a handler and without [`requested`], the VM is stopped at once instead.
 pub fn on_request(handler: impl FnOnce() + Send + 'static) {
@@ -76,10 +79,10 @@ pub(crate) fn interest() -> u64 {
     }
 }
 
-/// Runs the request handler, if it is due here.
-pub(crate) fn serve() {
+/// Runs the request handler, if it is due here, and says whether it did.
+pub(crate) fn serve() -> bool {
     if interest() == 0 || crate::event::take(SHUTDOWN) == 0 {
-        return;
+        return false;
     }
     SERVING.store(0, Ordering::Release);
     SERVED.store(true, Ordering::Release);
@@ -87,4 +90,5 @@ pub(crate) fn serve() {
     if let Some(handler) = handler {
         handler();
     }
+    true
 }

@@ -32,7 +32,7 @@ impl Condvar {
         // Enlisted before the lock is free, so that no change made under it goes unnoticed.
         let enlisted = self.waiters.enlist();
         drop(guard);
-        enlisted.block();
+        let _ = enlisted.rest(None);
         mutex.lock()
     }
 
@@ -57,7 +57,7 @@ impl Condvar {
         let mutex = guard.mutex();
         let enlisted = self.waiters.enlist();
         drop(guard);
-        let outcome = enlisted.block_until(deadline);
+        let outcome = enlisted.rest(Some(deadline));
         (mutex.lock(), outcome)
     }
 

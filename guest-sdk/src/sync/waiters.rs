@@ -116,10 +116,11 @@ impl Enlisted<'_> {
         }
     }
 
-    /// Blocks until somebody takes this vCPU out of the set, or the deadline.
-    pub(crate) fn block_until(self, deadline: Instant) -> Result<(), TimedOut> {
+    /// Blocks until somebody takes this vCPU out of the set, or the deadline. A shutdown request is served meanwhile: its
+    /// handler may use `WAKE` for itself, so whether this vCPU stands is looked at again after it.
+    pub(crate) fn rest(self, deadline: Option<Instant>) -> Result<(), TimedOut> {
         while self.stands() {
-            if event::block(WAKE, Some(deadline)).is_err() {
+            if event::rest(WAKE, deadline).is_err() {
                 return if self.leave() { Err(TimedOut) } else { Ok(()) };
             }
             event::take(WAKE);
