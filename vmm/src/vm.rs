@@ -74,7 +74,7 @@ impl Vm {
         if missing != 0 {
             let classes = hypercall_abi::class::Classes(missing);
             return Err(bad_image(format!(
-                "it needs the call classes {classes:?}, which limits.calls does not grant"
+                "it needs the call classes {classes:?} (bits {missing:#x}), which limits.calls does not grant"
             )));
         }
         if plan.note.devices != 0 {

@@ -47,7 +47,11 @@ impl Source for Head<'_> {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         match self.bytes.read_at(offset, bytes) {
             Ok(()) => Ok(()),
-            Err(_) => self.file.read_exact_at(bytes, offset),
+            // The kernel has another error for an end that it cannot even express.
+            Err(_) => match i64::try_from(offset.saturating_add(bytes.len() as u64)) {
+                Ok(_) => self.file.read_exact_at(bytes, offset),
+                Err(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+            },
         }
     }
 }
