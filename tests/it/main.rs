@@ -1,0 +1,20 @@
+//! Real guests on `/dev/kvm`: what they may rely on, and what the hostile among them get.
+
+mod arguments;
+mod console;
+mod faults;
+mod idle;
+mod images;
+mod instructions;
+mod mutations;
+mod overwrite;
+mod several;
+mod stop;
+mod vcpus;
+mod works;
+
+/// Starts a hostile guest in a process of its own.
+fn alone(vcpus: u32, args: &[&str]) -> trapless_tests::alone::Alone {
+    let program = env!("CARGO_BIN_EXE_trapless-test-alone");
+    trapless_tests::alone::Alone::start(program, vcpus, "hostile", args)
+}

@@ -1,0 +1,55 @@
+//! Where the images of the test guests come from.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use vmm::config::Image;
+
+/// The binaries of the package `test-guests`.
+pub const GUESTS: [&str; 2] = ["hostile", "works"];
+
+/// The environment variable that names a directory with the images, already built.
+pub const GUESTS_VARIABLE: &str = "TRAPLESS_GUESTS";
+
+/// The image of one of [`GUESTS`]. All of them are built at the first request.
+///
+/// # Panics
+/// Where they cannot be built, or there is no such guest.
+#[must_use]
+pub fn guest(name: &str) -> &'static Path {
+    static IMAGES: OnceLock<HashMap<&str, PathBuf>> = OnceLock::new();
+    let images = IMAGES.get_or_init(|| match std::env::var_os(GUESTS_VARIABLE) {
+        Some(directory) => GUESTS
+            .map(|name| (name, Path::new(&directory).join(name)))
+            .into(),
+        None => GUESTS.map(|name| (name, build(name))).into(),
+    });
+    match images.get(name) {
+        Some(path) => path,
+        None => panic!("no test guest is called {name}"),
+    }
+}
+
+/// Builds all of [`GUESTS`] and copies their images into a directory, which is made if need be.
+///
+/// # Panics
+/// Where that fails.
+pub fn build_into(directory: &Path) {
+    std::fs::create_dir_all(directory).expect("making the directory for the guests' images");
+    for name in GUESTS {
+        std::fs::copy(build(name), directory.join(name)).expect("copying a guest's image");
+    }
+}
+
+fn build(name: &str) -> PathBuf {
+    let image = Image::Package {
+        directory: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+        package: "test-guests".into(),
+        bin: Some(name.into()),
+        profile: None,
+    };
+    match vmm::build::image(&image) {
+        Ok(path) => path,
+        Err(error) => panic!("{error}"),
+    }
+}
