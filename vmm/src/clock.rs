@@ -41,11 +41,12 @@ impl Clock {
         let before = host_tsc();
         let guest = guest_tsc()?;
         let after = host_tsc();
-        // Where the readings allow it the two counters are taken to be the same one.
+        // Where the readings allow it the two counters are taken to be the same one. Else the guest's is at least this far on:
+        // what the host takes for the guest's time is then never later than what the guest reads.
         let offset = if (before..=after).contains(&guest) {
             0
         } else {
-            guest.wrapping_sub(before + after.wrapping_sub(before) / 2)
+            guest.wrapping_sub(after)
         };
         let started = Instant::now();
         let tsc = host_tsc().wrapping_add(offset);
