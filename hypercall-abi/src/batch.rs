@@ -18,8 +18,13 @@ pub struct BatchEntry {
 
 layout!(BatchEntry, size 64, number @ 0, status @ 4, args @ 8, result @ 56);
 
+/// The most entries a ring can have.
+pub const MAX_ENTRIES: u32 = 1024;
+
 /// [`BatchRing::flags`](crate::vcpu::BatchRing::flags).
 pub mod flags {
     /// Stop at the first entry whose status is not OK; `served` then points behind it.
     pub const STOP_ON_ERROR: u32 = 1 << 0;
+    /// Every flag this version defines.
+    pub const ALL: u32 = STOP_ON_ERROR;
 }

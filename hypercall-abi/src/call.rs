@@ -84,6 +84,9 @@ calls! {
     /// Says which optional features the guest will use. IN 0: feature bits. OUT: the bits now in force.
     /// UNSUPPORTED, with the bits the host offers as the result, where one of them is not offered.
     FEATURES = 0x003, "features", Any;
+    /// Has the call posted in this vCPU's [call line](crate::vcpu::CallLine) served, if nobody has served it yet. When it answers, `answered`
+    /// equals `post`. OUT: 0.
+    LINE = 0x004, "line", Trap;
 
     /// Writes to the console. IN 0: stream (1 output, 2 error), 1: Gpa, 2: length. OUT: bytes written, at least 1
     /// and at most [`MAX_TRANSFER`] for a length above 0; fewer than asked means "call again with the rest".
@@ -128,11 +131,13 @@ calls! {
     /// `rflags` are loaded. Does not return. BAD_ARGUMENT outside a handler, BAD_ADDRESS.
     FAULT_RETURN = 0x601, "fault_return", Trap;
 
-    /// Registers this vCPU's batch ring, described in its [`BatchRing`](crate::vcpu::BatchRing). Laid out, not yet served:
-    /// UNSUPPORTED unless [`BATCH`](crate::version::feature::BATCH) is offered.
+    /// Registers this vCPU's batch ring, described in its [`BatchRing`](crate::vcpu::BatchRing); 0 entries take it back. Both counts
+    /// begin at 0. OUT: 0. BAD_ARGUMENT (not a power of two up to [`MAX_ENTRIES`](crate::batch::MAX_ENTRIES), unknown flags), BAD_ADDRESS.
     BATCH_SETUP = 0x700, "batch_setup", Trap;
-    /// Serves what is queued in this vCPU's batch ring. OUT: entries served. UNSUPPORTED as above.
-    BATCH_SUBMIT = 0x701, "batch_submit", Trap;
+    /// Serves what is queued in this vCPU's batch ring, in order. Each entry gets its own status; one whose call is marked *trap*, or is this one, gets
+    /// TRAP_ONLY. A refused entry does not stop the others, unless the ring's flags say so. OUT: entries served. NOT_FOUND
+    /// without a ring, BAD_ARGUMENT where more are queued than the ring holds.
+    BATCH_SUBMIT = 0x701, "batch_submit", Any;
 }
 
 /// Console stream 1: what a guest prints.

@@ -24,10 +24,12 @@ layout!(SharedInfo, size 192, time @ 0, generation @ 64, poller_awake @ 128);
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 pub struct PollerAwake {
-    /// Host writes, guest reads.
+    /// Host writes, guest reads. A hint: see [`line`](crate::line) for why a stale one does no harm.
     pub awake: u32,
+    /// How many TSC ticks a posted call is worth waiting for before the guest makes a [`LINE`](crate::call::LINE) call. Host writes.
+    pub patience: u32,
     /// Zero.
-    pub reserved: [u32; 15],
+    pub reserved: [u32; 14],
 }
 
 /// The guest's clock, as a line through a TSC reading.
@@ -60,7 +62,7 @@ pub struct Time {
 }
 
 layout!(Time, size 64, seq @ 0, base_tsc @ 8, base_ns @ 16, mult @ 24, epoch_ns @ 32);
-layout!(PollerAwake, size 64, awake @ 0);
+layout!(PollerAwake, size 64, awake @ 0, patience @ 4);
 
 impl Time {
     /// Guest nanoseconds at a TSC reading. A reading before the base point counts as the base point; past

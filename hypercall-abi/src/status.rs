@@ -57,6 +57,8 @@ statuses! {
     TIMED_OUT = 10, "the deadline passed";
     /// The host's side of the operation failed: a full disk, a closed pipe. The result is the bytes done before it.
     IO = 11, "the host's side of the operation failed";
+    /// The call acts on the vCPU itself and travels through the gate only. Nothing was done.
+    TRAP_ONLY = 12, "the call travels through the gate only";
 }
 
 impl fmt::Debug for Status {

@@ -62,9 +62,10 @@ pub mod event {
 
 /// One call in shared memory: request and answer in a single cache line.
 ///
-/// Laid out now, served when [`feature::POLL`](crate::version::feature::POLL) is offered. The guest fills `args` and `number`, then stores `post` + 1 (release). The
-/// host copies the line, acts on its copy, stores the result to `args[0]` and `status`, then stores the `post` it served
-/// to `answered` (release). Retries of an `AGAIN` travel through the gate.
+/// Served while [`PollerAwake::awake`](crate::info::PollerAwake::awake) is not 0. The guest fills `args` and `number`, then stores `post` + 1. The host copies
+/// the line, acts on its copy, stores the result to `args[0]` and `status`, then stores the `post` it served to
+/// `answered`. The handshake, as the code that both sides run, is [`line`](crate::line). A guest that has waited for its
+/// patience makes a [`LINE`](crate::call::LINE) call, which has the line served at once. Retries of an `AGAIN` travel through the gate.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 pub struct CallLine {
@@ -84,8 +85,9 @@ layout!(CallLine, size 64, post @ 0, number @ 4, args @ 8, status @ 56, answered
 
 /// The registration and the indices of this vCPU's batch ring.
 ///
-/// Laid out now, served when [`feature::BATCH`](crate::version::feature::BATCH) is offered. `entries` is a power of two; indices are free-running and taken
-/// modulo it, as in Xen's shared rings. Producer and consumer indices have a cache line each.
+/// `entries` is a power of two; indices are free-running and taken modulo it, as in Xen's shared rings. Producer and
+/// consumer indices have a cache line each. The host reads the registration once, at `BATCH_SETUP`, and keeps its own count
+/// of what it has served.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C, align(64))]
 pub struct BatchRing {

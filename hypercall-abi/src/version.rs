@@ -47,6 +47,6 @@ pub mod feature {
     pub const BATCH: u64 = 1 << 1;
     /// The host serves doorbells.
     pub const DOORBELL: u64 = 1 << 2;
-    /// What this version of the host offers.
-    pub const OFFERED: u64 = 0;
+    /// What this version of the host offers wherever it can; the boot page says what it offers this VM.
+    pub const OFFERED: u64 = POLL | BATCH;
 }
