@@ -75,8 +75,10 @@ fn guest(line: &Line, calls: u32) {
     }
 }
 
-fn check(looks: u32, calls: u32) {
-    loom::model(move || {
+fn check(looks: u32, calls: u32, preemptions: Option<usize>) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = preemptions;
+    model.check(move || {
         let line = Arc::new(Line {
             post: word(),
             answered: word(),
@@ -106,7 +108,9 @@ fn check(looks: u32, calls: u32) {
 
 #[test]
 fn each_call_is_served_once_whoever_serves_it() {
-    check(1, 1);
-    check(2, 2);
-    check(1, 3);
+    check(1, 1, None);
+    check(2, 1, None);
+    // The whole tree of these is large; faults of a handshake need few switches at bad moments.
+    check(2, 2, Some(3));
+    check(1, 3, Some(3));
 }

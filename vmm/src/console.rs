@@ -1,13 +1,12 @@
 //! The host's side of the console: where three streams go. Keeps nothing: a byte that was accepted has been handed to the
 //! host's kernel, and a full pipe holds the guest back.
 
-use crate::bell::{Bell, Way, Woken};
 use crate::{Error, config};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::fs::File;
-use std::time::Duration;
 
 /// A pipe that is ready for writing takes this much without blocking (`PIPE_BUF`).
 const CERTAIN: usize = 4096;
@@ -118,17 +117,25 @@ impl Console {
         if error { &self.error } else { &self.output }
     }
 
-    /// Reads what is there. `None`: nothing yet. 0 bytes: the end of input.
+    /// Reads what is there, without waiting. `None`: nothing yet. 0 bytes: the end of input.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn read(&self, bytes: &mut [u8], bell: &Bell) -> Result<Option<usize>, Errno> {
+    pub fn read(&self, bytes: &mut [u8]) -> Result<Option<usize>, Errno> {
         let Some(input) = self.input() else {
             return Ok(Some(0));
         };
-        bell.listen();
-        if bell.sleep(Some(Duration::ZERO), Some((input, Way::In))) != Woken::Ready {
-            return Ok(None);
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        match poll(
+            &mut [PollFd::from_borrowed_fd(input, PollFlags::IN)],
+            Some(&now),
+        ) {
+            Ok(0) | Err(Errno::INTR) => return Ok(None),
+            Ok(_) => {}
+            Err(errno) => return Err(errno),
         }
         match rustix::io::read(input, bytes) {
             Ok(read) => Ok(Some(read)),

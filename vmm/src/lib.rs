@@ -30,14 +30,18 @@ pub mod image;
 mod kick;
 mod kvm;
 pub mod launch;
+mod line;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod memory;
 pub mod outcome;
 mod platform;
+mod poller;
+mod recent;
 pub mod report;
 pub mod run;
 mod shared;
 pub mod stats;
+mod tally;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod vcpu;
 mod vm;

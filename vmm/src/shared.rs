@@ -3,16 +3,21 @@
 //! The first thread to end the VM decides how; every other one finds out when it next looks, and is made to look.
 
 use crate::bell::Bell;
+use crate::calls::Ring;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::console::Console;
 use crate::kick::Seat;
 use crate::kvm::Processor;
 use crate::memory::Memory;
+use crate::poller::Polling;
+use crate::recent::Recent;
 use crate::stats::Stats;
+use crate::tally::Tally;
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
 use hypercall_abi::Gpa;
+use hypercall_abi::line::Claim;
 use hypercall_abi::map::vcpu_page;
 use hypercall_abi::vcpu::{VcpuPage, event};
 use kvm_ioctls::VmFd;
@@ -31,10 +36,13 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub console: Console,
     pub limits: Limits,
-    pub slots: Box<[Slot]>,
+    pub slots: Box<[Arc<Slot>]>,
     /// The bounds of the first vCPU's stack, for reports.
     pub stack: (u64, u64),
     pub created: Instant,
+    /// ABI feature bits this VM is offered.
+    pub features: u64,
+    pub polling: Polling,
     pub watch: Watch,
     /// Threads of all vCPUs but the first.
     pub threads: Mutex<Vec<JoinHandle<Stats>>>,
@@ -64,6 +72,12 @@ pub(crate) struct Slot {
     pub start: Mutex<Option<Start>>,
     /// Whether it has a thread.
     pub threaded: AtomicBool,
+    /// Who serves its call line.
+    pub claim: Claim<AtomicU32>,
+    /// Its batch ring.
+    pub ring: Mutex<Option<Ring>>,
+    pub recent: Recent,
+    pub tally: Tally,
 }
 
 /// Where a vCPU starts.
@@ -85,6 +99,10 @@ impl Slot {
             flush: AtomicBool::new(false),
             start: Mutex::new(None),
             threaded: AtomicBool::new(false),
+            claim: Claim::default(),
+            ring: Mutex::new(None),
+            recent: Recent::default(),
+            tally: Tally::default(),
         })
     }
 
@@ -152,12 +170,12 @@ impl Shared {
     }
 
     /// The slot of a vCPU that a guest names.
-    pub fn slot(&self, index: u32) -> Option<&Slot> {
+    pub fn slot(&self, index: u32) -> Option<&Arc<Slot>> {
         self.slots.get(usize::try_from(index).ok()?)
     }
 
     /// The slots and their indices.
-    pub fn numbered(&self) -> impl Iterator<Item = (u32, &Slot)> {
+    pub fn numbered(&self) -> impl Iterator<Item = (u32, &Arc<Slot>)> {
         (0..).zip(self.slots.iter())
     }
 

@@ -12,6 +12,10 @@ pub struct Stats {
     pub calls: [CallCount; call::TABLE.len()],
     /// Calls with a number that the table does not have.
     pub unknown_calls: u64,
+    /// How often the poller was woken for this VM.
+    pub poller_wakes: u64,
+    /// For how long it was awake in all: what polling cost in processor time.
+    pub poller_awake: Duration,
     /// From [`Vm::new`](crate::Vm::new) to the guest's first call; `None` if it made none.
     pub to_first_call: Option<Duration>,
     /// From [`Vm::new`](crate::Vm::new) to the VM's end.
@@ -27,6 +31,10 @@ pub struct CallCount {
     pub made: u64,
     /// How often it was answered other than OK.
     pub refused: u64,
+    /// How many of those made were served in a call line: by the poller, or after a `LINE` call.
+    pub polled: u64,
+    /// How many of those made were entries of a batch.
+    pub batched: u64,
 }
 
 /// Why a vCPU left the guest.
@@ -82,6 +90,8 @@ impl Default for Stats {
             exits: [0; ExitKind::ALL.len()],
             calls,
             unknown_calls: 0,
+            poller_wakes: 0,
+            poller_awake: Duration::ZERO,
             to_first_call: None,
             to_end: Duration::ZERO,
         }
@@ -107,6 +117,8 @@ impl Stats {
         for (sum, more) in self.calls.iter_mut().zip(&other.calls) {
             sum.made += more.made;
             sum.refused += more.refused;
+            sum.polled += more.polled;
+            sum.batched += more.batched;
         }
         self.unknown_calls += other.unknown_calls;
         self.to_first_call = match (self.to_first_call, other.to_first_call) {

@@ -1,17 +1,19 @@
 //! A VM as a value: built top to bottom, run once, and gone.
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::console::Console;
 use crate::image::Plan;
 use crate::kvm::{self, Processor, refused};
 use crate::memory::{Memory, OutOfRange};
 use crate::outcome::Outcome;
 use crate::platform::{Boot, Layout, corner, gate, map_all};
+use crate::poller::{self, Polling};
 use crate::shared::{Ending, Shared, Slot, Start, lock};
 use crate::vcpu::Vcpu;
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
+use hypercall_abi::version::feature;
 use hypercall_abi::{Gpa, map};
 use kvm_bindings::{Msrs, kvm_msr_entry};
 use kvm_ioctls::VcpuFd;
@@ -103,7 +105,7 @@ impl Vm {
         clock.publish(&memory).map_err(|OutOfRange| no_room())?;
 
         let slots = (0..config.machine.vcpus)
-            .map(|_| Slot::new())
+            .map(|_| Slot::new().map(Arc::new))
             .collect::<io::Result<_>>();
         let slots = slots.map_err(|source| Error::Os {
             what: "making a vCPU's bell".into(),
@@ -119,21 +121,22 @@ impl Vm {
             slots,
             stack: (layout.stack_start, layout.stack_end),
             created,
+            features: features(config),
+            polling: Polling::new(&config.calls, khz),
             watch: Watch::default(),
             threads: Mutex::default(),
             running: AtomicU32::new(1),
             ending: Ending::default(),
         });
-        let first = Vcpu::create(Arc::clone(&shared), 0, fd)?;
-        if let Some(slot) = shared.slot(0) {
-            slot.started.store(true, Ordering::SeqCst);
-            slot.threaded.store(true, Ordering::SeqCst);
-            *lock(&slot.start) = Some(Start {
-                entry: plan.entry,
-                stack,
-                argument: map::BOOT_PAGE,
-            });
-        }
+        let slot = shared.slot(0).cloned().ok_or_else(no_room)?;
+        slot.started.store(true, Ordering::SeqCst);
+        slot.threaded.store(true, Ordering::SeqCst);
+        *lock(&slot.start) = Some(Start {
+            entry: plan.entry,
+            stack,
+            argument: map::BOOT_PAGE,
+        });
+        let first = Vcpu::create(Arc::clone(&shared), slot, 0, fd)?;
         Ok(Vm { shared, first })
     }
 
@@ -171,11 +174,18 @@ impl Vm {
         }
         shared.watch.join();
         stats.to_end = shared.created.elapsed();
+        (stats.poller_wakes, stats.poller_awake) = shared.polling.account();
         Ok(Outcome {
             end: shared.take_end()?,
             stats,
         })
     }
+}
+
+/// The ABI features that a VM is offered.
+fn features(config: &Config) -> u64 {
+    let polled = config.calls.transport != Transport::Trap && poller::available();
+    feature::BATCH | if polled { feature::POLL } else { 0 }
 }
 
 /// Copies the segments' contents. What follows them in memory is zero already.
@@ -215,6 +225,7 @@ fn furnish(
     let boot = Boot {
         vcpus,
         classes: config.limits.calls,
+        features: features(config),
         xcr0: processor.xcr0,
         seed,
         args: &args,

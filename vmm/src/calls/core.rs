@@ -1,12 +1,12 @@
 //! Class `core`: exit, panic, features.
 
-use super::Reply;
+use super::{Answer, Caller, Reply};
 use crate::fault::Panic;
 use crate::vcpu::{Next, Vcpu};
 use crate::{End, Error};
+use hypercall_abi::Status;
 use hypercall_abi::boot::Bytes;
 use hypercall_abi::fault::PanicInfo;
-use hypercall_abi::{Status, version};
 
 /// Longest message and file name that a report keeps.
 const MESSAGE: u64 = 16 * 1024;
@@ -16,10 +16,11 @@ pub(super) fn exit(code: u64) -> Reply {
     Reply::Leave(Next::End(End::Exit(code as u8)))
 }
 
-pub(super) fn features(wanted: u64) -> Reply {
-    match wanted & !version::feature::OFFERED {
-        0 => Reply::Done(wanted),
-        _ => Reply::Refused(Status::UNSUPPORTED, version::feature::OFFERED),
+pub(super) fn features(caller: &Caller, wanted: u64) -> Answer {
+    let offered = caller.shared.features;
+    match wanted & !offered {
+        0 => Answer::Is(Status::OK, wanted),
+        _ => Answer::Is(Status::UNSUPPORTED, offered),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Class `event`: waiting and notifying.
 
-use super::Reply;
+use super::{Caller, Reply};
 use crate::bell::{Way, Woken};
 use crate::shared::pending;
 use crate::vcpu::{Next, Vcpu};
@@ -23,7 +23,7 @@ pub(super) fn wait(vcpu: &mut Vcpu, mask: u64, deadline: u64) -> Reply {
         }
         // After `listen`: an event from now on rings the bell.
         match shared.memory.load_word(own) {
-            Ok(events) if events & mask != 0 => return Reply::Done(events & mask),
+            Ok(events) if events & mask != 0 => return Reply::Answer(Status::OK, events & mask),
             Ok(_) => {}
             Err(_) => return Status::BAD_ADDRESS.into(),
         }
@@ -46,12 +46,12 @@ pub(super) fn wait(vcpu: &mut Vcpu, mask: u64, deadline: u64) -> Reply {
     }
 }
 
-pub(super) fn notify(vcpu: &mut Vcpu, index: u64, events: u64) -> Result<u64, Status> {
+pub(super) fn notify(caller: &Caller, index: u64, events: u64) -> Result<u64, Status> {
     if events & !GUEST_EVENTS != 0 {
         return Err(Status::BAD_ARGUMENT);
     }
     let index = u32::try_from(index).map_err(|_| Status::NOT_FOUND)?;
-    vcpu.shared.slot(index).ok_or(Status::NOT_FOUND)?;
-    vcpu.shared.raise(index, events);
+    caller.shared.slot(index).ok_or(Status::NOT_FOUND)?;
+    caller.shared.raise(index, events);
     Ok(0)
 }

@@ -3,6 +3,7 @@
 use super::Reply;
 use crate::Error;
 use crate::vcpu::Vcpu;
+use hypercall_abi::Status;
 use std::sync::atomic::Ordering;
 use std::thread;
 
@@ -31,5 +32,5 @@ pub(super) fn flush(vcpu: &mut Vcpu) -> Result<Reply, Error> {
             thread::yield_now();
         }
     }
-    Ok(Reply::Done(0))
+    Ok(Reply::Answer(Status::OK, 0))
 }

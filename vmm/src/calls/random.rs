@@ -1,19 +1,17 @@
 //! Class `random`.
 
-use crate::vcpu::Vcpu;
+use super::Caller;
 use hypercall_abi::{Status, call};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// From the host kernel's generator, which a signal may interrupt for long buffers.
-pub(super) fn fill(vcpu: &mut Vcpu, gpa: u64, len: u64) -> Result<u64, Status> {
-    let Vcpu {
-        shared, scratch, ..
-    } = vcpu;
-    let (gpa, size) = shared.memory.buffer(gpa, len)?;
+pub(super) fn fill(caller: &mut Caller, gpa: u64, len: u64) -> Result<u64, Status> {
+    let memory = &caller.shared.memory;
+    let (gpa, size) = memory.buffer(gpa, len)?;
     if len > call::MAX_TRANSFER {
         return Err(Status::TOO_LONG);
     }
-    let bytes = scratch.get_mut(..size).ok_or(Status::TOO_LONG)?;
+    let bytes = caller.scratch.get_mut(..size).ok_or(Status::TOO_LONG)?;
     let mut rest = &mut *bytes;
     while !rest.is_empty() {
         match getrandom(&mut *rest, GetRandomFlags::empty()) {
@@ -22,6 +20,6 @@ pub(super) fn fill(vcpu: &mut Vcpu, gpa: u64, len: u64) -> Result<u64, Status> {
             Err(_) => return Err(Status::IO),
         }
     }
-    shared.memory.write(gpa, bytes)?;
+    memory.write(gpa, bytes)?;
     Ok(len)
 }

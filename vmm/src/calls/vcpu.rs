@@ -38,10 +38,10 @@ pub(super) fn start(
         argument,
     });
     if !slot.threaded.swap(true, Ordering::AcqRel) {
-        Vcpu::spawn(shared, index)?;
+        Vcpu::spawn(shared, slot, index)?;
     }
     slot.bell.ring();
-    Ok(Reply::Done(0))
+    Ok(Reply::Answer(Status::OK, 0))
 }
 
 pub(super) fn stop(vcpu: &mut Vcpu, done: u64) -> Reply {

@@ -51,8 +51,31 @@ pub struct Config {
     pub machine: Machine,
     /// Where its console goes.
     pub console: Console,
+    /// How its calls travel.
+    pub calls: Calls,
     /// What it may do and for how long.
     pub limits: Limits,
+}
+
+/// How calls travel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Calls {
+    /// Which transport is used when.
+    pub transport: Transport,
+    /// How long the poller looks for a further call before it goes to sleep. Also what counts as many calls in a short time:
+    /// less of the guest's own work between them than this.
+    pub poll_window: Duration,
+}
+
+/// Which transport carries calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// They trap while they are rare; when they come densely a poller serves them without exits, until they stop.
+    Auto,
+    /// Every call traps. No other processor is used.
+    Trap,
+    /// The poller is woken by the first call of any row.
+    Poll,
 }
 
 /// What runs in the VM.
@@ -166,6 +189,10 @@ impl Config {
                 huge_pages: true,
             },
             console: Console::Stdio,
+            calls: Calls {
+                transport: Transport::Auto,
+                poll_window: Duration::from_micros(50),
+            },
             limits: Limits {
                 time: None,
                 grace: Duration::from_secs(2),

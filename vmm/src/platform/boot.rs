@@ -10,6 +10,7 @@ use hypercall_abi::{Gpa, map, version};
 pub(crate) struct Boot<'a> {
     pub vcpus: u32,
     pub classes: Classes,
+    pub features: u64,
     pub xcr0: u64,
     pub seed: [u8; 32],
     pub args: &'a [String],
@@ -30,7 +31,7 @@ impl Boot<'_> {
             version_major: version::MAJOR,
             version_minor: version::MINOR,
             size: size_of::<BootPage>() as u32,
-            features: version::feature::OFFERED,
+            features: self.features,
             classes: self.classes.0,
             memory_bytes: layout.memory_end,
             vcpus: self.vcpus,
@@ -110,6 +111,7 @@ mod tests {
         let boot = Boot {
             vcpus: 2,
             classes: Classes::ALL,
+            features: 0,
             xcr0: 7,
             seed: [9; 32],
             args: &args,

@@ -3,12 +3,16 @@
 use super::{Next, Vcpu, registers};
 use crate::Error;
 use crate::calls::{self, Reply};
-use crate::fault::{CallRecord, Cause, Registers};
+use crate::clock::host_tsc;
+use crate::fault::{Cause, Registers};
 use crate::kvm::refused;
 use crate::platform::gate::{CALL_PORT, FAULT_PORT};
+use crate::poller::Polling;
 use crate::stats::ExitKind;
+use hypercall_abi::call::Carrier;
 use hypercall_abi::{Status, call};
 use kvm_ioctls::{VcpuExit, VcpuFd};
+use std::sync::Arc;
 
 /// Why the guest was left, without a hold on the vCPU.
 pub(super) enum Exit {
@@ -135,26 +139,22 @@ impl Vcpu {
         let regs = self.registers();
         let number = regs.rax as u32; // the high half is a retry token, and this host gives none out
         let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
-        let [a0, a1, a2, ..] = args;
-        self.recent.push(CallRecord {
-            number,
-            args: [a0, a1, a2],
-            status: None,
-            result: 0,
-        });
-        let reply = calls::dispatch(self, number, &args)?;
-        let (status, result) = match reply {
-            Reply::Done(result) => (Status::OK, result),
-            Reply::Refused(status, result) => (status, result),
+        if let Some(entry) = call::entry(number)
+            && entry.carrier == Carrier::Any
+        {
+            self.note_density();
+        }
+        let slot = Arc::clone(&self.slot);
+        let record = slot.recent.push(number, &args);
+        let (status, result) = match calls::dispatch(self, number, &args)? {
+            Reply::Answer(status, result) => (status, result),
             Reply::Leave(next) => {
                 self.stats.count_call(number, Status::OK);
                 return Ok(next);
             }
         };
         self.stats.count_call(number, status);
-        if let Some(record) = self.recent.last() {
-            (record.status, record.result) = (Some(status), result);
-        }
+        slot.recent.answer(record, status, result);
         let regs = self.registers();
         regs.rax = u64::from(status.0);
         regs.rdx = result;
@@ -175,6 +175,13 @@ impl Vcpu {
         let shared = &self.shared;
         shared.clock.tick(&shared.memory);
         Ok(Next::Go)
+    }
+
+    /// A call that could have been posted: many of them in a short time are worth a poller.
+    fn note_density(&mut self) {
+        let now = host_tsc();
+        let dense = self.density.note(now);
+        Polling::trapped(&self.shared, now, dense, self.density.exit());
     }
 
     /// Makes this vCPU forget its address translations now.

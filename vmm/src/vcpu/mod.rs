@@ -5,12 +5,13 @@
 
 mod exception;
 mod exit;
-mod recent;
 pub(crate) mod registers;
 
 use crate::backtrace::{self, MAX_FRAMES};
+use crate::calls::Caller;
 use crate::fault::{CallRecord, Cause, Fault, Registers};
 use crate::kvm::refused;
+use crate::poller::Density;
 use crate::shared::{Shared, Slot, Start, lock};
 use crate::stats::{ExitKind, Stats};
 use crate::{End, Error};
@@ -20,7 +21,6 @@ use hypercall_abi::vcpu::{VcpuPage, event};
 use hypercall_abi::{Gpa, call};
 use kvm_bindings::kvm_regs;
 use kvm_ioctls::{SyncReg, VcpuFd};
-use recent::Recent;
 pub(crate) use registers::is_canonical;
 use std::mem::offset_of;
 use std::sync::Arc;
@@ -32,8 +32,9 @@ pub(crate) struct Vcpu {
     pub(crate) index: u32,
     fd: VcpuFd,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) slot: Arc<Slot>,
     stats: Stats,
-    recent: Recent,
+    density: Density,
     /// Where buffers are copied to and from. As long as the longest transfer.
     pub(crate) scratch: Box<[u8]>,
     /// The guest's fault handler.
@@ -54,13 +55,20 @@ pub(crate) enum Next {
 
 impl Vcpu {
     /// Makes the vCPU with the host's whole processor, without a start.
-    pub fn create(shared: Arc<Shared>, index: u32, fd: VcpuFd) -> Result<Vcpu, Error> {
+    pub fn create(
+        shared: Arc<Shared>,
+        slot: Arc<Slot>,
+        index: u32,
+        fd: VcpuFd,
+    ) -> Result<Vcpu, Error> {
+        let density = shared.polling.density();
         let mut vcpu = Vcpu {
             index,
             fd,
             shared,
+            slot,
             stats: Stats::default(),
-            recent: Recent::default(),
+            density,
             scratch: vec![0; call::MAX_TRANSFER as usize].into_boxed_slice(),
             handler: None,
             handling: None,
@@ -74,13 +82,13 @@ impl Vcpu {
     ///
     /// # Errors
     /// The host's, where it has no thread or vCPU to give.
-    pub fn spawn(shared: &Arc<Shared>, index: u32) -> Result<(), Error> {
+    pub fn spawn(shared: &Arc<Shared>, slot: &Arc<Slot>, index: u32) -> Result<(), Error> {
         let id = u64::from(index);
         let fd = shared
             .vm
             .create_vcpu(id)
             .map_err(refused("KVM_CREATE_VCPU"))?;
-        let vcpu = Vcpu::create(Arc::clone(shared), index, fd)?;
+        let vcpu = Vcpu::create(Arc::clone(shared), Arc::clone(slot), index, fd)?;
         let thread = thread::Builder::new()
             .name(format!("vcpu{index}"))
             .spawn(move || vcpu.live())
@@ -94,12 +102,11 @@ impl Vcpu {
 
     /// Lives until the VM ends, and says what it did.
     pub fn live(mut self) -> Stats {
-        let shared = Arc::clone(&self.shared);
-        if let Some(slot) = shared.slot(self.index)
-            && let Err(error) = self.live_on(slot)
-        {
-            shared.finish(Err(error));
+        let slot = Arc::clone(&self.slot);
+        if let Err(error) = self.live_on(&slot) {
+            self.shared.finish(Err(error));
         }
+        slot.tally.add_to(&mut self.stats);
         self.stats
     }
 
@@ -199,6 +206,21 @@ impl Vcpu {
         self.fd.set_sync_dirty_reg(SyncReg::Register);
     }
 
+    /// This vCPU as the caller of what any transport carries, and its own thread as who serves it.
+    pub(crate) fn caller(&mut self) -> Caller<'_> {
+        Caller {
+            shared: &self.shared,
+            slot: &self.slot,
+            index: self.index,
+            scratch: &mut self.scratch,
+            may_block: true,
+        }
+    }
+
+    fn recent_calls(&self) -> Vec<CallRecord> {
+        self.slot.recent.list()
+    }
+
     fn count(&mut self, kind: ExitKind) {
         if let Some(count) = self.stats.exits.get_mut(kind as usize) {
             *count = count.wrapping_add(1);
@@ -221,7 +243,7 @@ impl Vcpu {
             registers,
             backtrace: frames,
             stack: self.shared.stack,
-            calls: self.recent.list(),
+            calls: self.recent_calls(),
         })))
     }
 
@@ -236,7 +258,7 @@ impl Vcpu {
         Ok((
             registers,
             backtrace::walk(rip, rbp, MAX_FRAMES, read),
-            self.recent.list(),
+            self.recent_calls(),
         ))
     }
 

@@ -4,6 +4,10 @@
 //! reference into it, only copies and atomic words; what is checked is the copy; every address is checked here, and a
 //! bad one is an answer, not a panic.
 
+mod words;
+
+pub(crate) use words::{LineWords, copy};
+
 use crate::Error;
 use hypercall_abi::{Gpa, Status, map};
 use std::fs::File;
@@ -191,6 +195,13 @@ impl Memory {
 
     /// Reads a word the guest may be changing; acquires what was written before it. 8-byte aligned.
     pub(crate) fn load_word(&self, at: Gpa) -> Result<u64, OutOfRange> {
+        self.guest
+            .load(GuestAddress(at.0), Ordering::Acquire)
+            .map_err(|_| OutOfRange)
+    }
+
+    /// Reads a 32-bit word likewise. 4-byte aligned.
+    pub(crate) fn load_word32(&self, at: Gpa) -> Result<u32, OutOfRange> {
         self.guest
             .load(GuestAddress(at.0), Ordering::Acquire)
             .map_err(|_| OutOfRange)

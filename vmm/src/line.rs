@@ -1,0 +1,49 @@
+//! The host's side of a call line: what the handshake of [`hypercall_abi::line`] needs to know of guest memory.
+
+use crate::calls::{Answer, Caller, carried};
+use crate::memory::{LineWords, copy};
+use hypercall_abi::line::{Look, Shared};
+use std::sync::atomic::Ordering;
+
+/// Looks at a vCPU's line, and serves what is new there.
+#[inline]
+pub(crate) fn look(caller: &mut Caller) -> Look {
+    let shared = caller.shared;
+    match shared.memory.line(caller.index) {
+        Ok(words) => caller.slot.claim.serve(&mut Line { words, caller }),
+        Err(_) => Look::Nothing,
+    }
+}
+
+struct Line<'l, 'c> {
+    words: &'l LineWords,
+    caller: &'l mut Caller<'c>,
+}
+
+impl Shared for Line<'_, '_> {
+    #[inline]
+    fn post(&self) -> u32 {
+        self.words.post.load(Ordering::Acquire)
+    }
+
+    fn act(&mut self) -> bool {
+        let number = self.words.number.load(Ordering::Relaxed);
+        let args = copy(&self.words.args);
+        let record = self.caller.slot.recent.push(number, &args);
+        match carried(self.caller, number, &args) {
+            Answer::Is(status, result) => {
+                self.caller.slot.recent.answer(record, status, result);
+                self.caller.slot.tally.count_polled(number, status);
+                self.words.args[0].store(result, Ordering::Relaxed);
+                self.words.status.store(status.0, Ordering::Relaxed);
+                true
+            }
+            Answer::Elsewhere => false,
+        }
+    }
+
+    #[inline]
+    fn answer(&self, post: u32) {
+        self.words.answered.store(post, Ordering::Release);
+    }
+}

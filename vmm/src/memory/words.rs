@@ -1,0 +1,139 @@
+//! Structs in guest memory that are nothing but atomic words: the only things there that the host may point at.
+//!
+//! Each mirrors a struct of the ABI, field for field. Whatever the guest does to it meanwhile, a load yields some value,
+//! which the host then checks as its own copy.
+
+use super::{Memory, OutOfRange};
+use hypercall_abi::batch::BatchEntry;
+use hypercall_abi::map::{MAX_VCPUS, vcpu_page};
+use hypercall_abi::vcpu::{CallLine, VcpuPage};
+use hypercall_abi::{Gpa, Status};
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// [`CallLine`].
+#[repr(C, align(64))]
+pub(crate) struct LineWords {
+    pub post: AtomicU32,
+    pub number: AtomicU32,
+    pub args: [AtomicU64; 6],
+    pub status: AtomicU32,
+    pub answered: AtomicU32,
+}
+
+/// [`BatchEntry`].
+#[repr(C, align(64))]
+pub(crate) struct EntryWords {
+    pub number: AtomicU32,
+    pub status: AtomicU32,
+    pub args: [AtomicU64; 6],
+    pub result: AtomicU64,
+}
+
+const _: () = {
+    assert!(size_of::<LineWords>() == size_of::<CallLine>());
+    assert!(offset_of!(LineWords, number) == offset_of!(CallLine, number));
+    assert!(offset_of!(LineWords, args) == offset_of!(CallLine, args));
+    assert!(offset_of!(LineWords, status) == offset_of!(CallLine, status));
+    assert!(offset_of!(LineWords, answered) == offset_of!(CallLine, answered));
+    assert!(size_of::<EntryWords>() == size_of::<BatchEntry>());
+    assert!(offset_of!(EntryWords, status) == offset_of!(BatchEntry, status));
+    assert!(offset_of!(EntryWords, args) == offset_of!(BatchEntry, args));
+    assert!(offset_of!(EntryWords, result) == offset_of!(BatchEntry, result));
+};
+
+/// Copies six arguments, each once.
+pub(crate) fn copy(args: &[AtomicU64; 6]) -> [u64; 6] {
+    let [a, b, c, d, e, f] = args;
+    [a, b, c, d, e, f].map(|word| word.load(Ordering::Relaxed))
+}
+
+/// A struct that consists of atomic words, without padding.
+///
+/// # Safety
+/// It does: every byte of it belongs to an atomic integer.
+unsafe trait AtomicWords {}
+
+// SAFETY: 2 × 4 + 6 × 8 + 2 × 4 = 64 bytes of atomics, as the assertion on its size confirms.
+unsafe impl AtomicWords for LineWords {}
+// SAFETY: 2 × 4 + 6 × 8 + 8 = 64 bytes of atomics, as the assertion on its size confirms.
+unsafe impl AtomicWords for EntryWords {}
+
+impl Memory {
+    /// A vCPU's call line.
+    #[inline]
+    pub(crate) fn line(&self, vcpu: u32) -> Result<&LineWords, OutOfRange> {
+        if vcpu >= MAX_VCPUS {
+            return Err(OutOfRange);
+        }
+        let at = vcpu_page(vcpu).wrapping_add(offset_of!(VcpuPage, line) as u64);
+        self.atomics(Gpa(at), 1)?.first().ok_or(OutOfRange)
+    }
+
+    /// The entries of a batch ring, in the guest's own part of memory.
+    ///
+    /// # Errors
+    /// [`Status::BAD_ADDRESS`].
+    pub(crate) fn entries(&self, at: Gpa, count: u32) -> Result<&[EntryWords], Status> {
+        let bytes = u64::from(count).saturating_mul(size_of::<EntryWords>() as u64);
+        self.buffer(at.0, bytes)?;
+        Ok(self.atomics(at, count)?)
+    }
+
+    /// The door: `count` structs of atomic words, aligned and inside RAM.
+    #[inline]
+    fn atomics<T: AtomicWords>(&self, at: Gpa, count: u32) -> Result<&[T], OutOfRange> {
+        let count = count as usize;
+        let bytes = count.checked_mul(size_of::<T>()).ok_or(OutOfRange)? as u64;
+        let end = at.0.checked_add(bytes).ok_or(OutOfRange)?;
+        if end > self.size() || !at.0.is_multiple_of(align_of::<T>() as u64) {
+            return Err(OutOfRange);
+        }
+        let start = self.mapping.start.wrapping_add(at.0 as usize).cast::<T>();
+        // SAFETY: inside the mapping, which lives as long as `self`; aligned, because the mapping is to more than any struct's
+        // alignment. `T` is atomic words, so that any bytes are one, and writes by the guest or other threads meanwhile are no
+        // data race with these accesses.
+        Ok(unsafe { std::slice::from_raw_parts(start, count) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_where_the_abi_says() {
+        let memory = Memory::new(2 << 20).unwrap();
+        for vcpu in [0, 63] {
+            memory
+                .line(vcpu)
+                .unwrap()
+                .number
+                .store(7, Ordering::Relaxed);
+            let line: CallLine = memory
+                .load(Gpa(vcpu_page(vcpu) + offset_of!(VcpuPage, line) as u64))
+                .unwrap();
+            assert_eq!(line.number, 7);
+        }
+        assert!(memory.line(64).is_err());
+    }
+
+    #[test]
+    fn rings_lie_in_the_guests_memory() {
+        let memory = Memory::new(2 << 20).unwrap();
+        assert_eq!(memory.entries(Gpa(0x10_0000), 1024).unwrap().len(), 1024);
+        assert!(memory.entries(Gpa((2 << 20) - 64), 1).is_ok());
+        for (at, count) in [
+            (0xf_ffc0, 2),
+            (0x4_0000, 1),
+            (0x10_0008, 1),
+            ((2 << 20) - 64, 2),
+            (2 << 20, 1),
+            (u64::MAX & !63, 1),
+            (u64::MAX & !63, u32::MAX),
+        ] {
+            let entries = memory.entries(Gpa(at), count).map(<[_]>::len);
+            assert_eq!(entries, Err(Status::BAD_ADDRESS), "{at:#x} {count}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The poller: one thread of the process that serves the call lines of all VMs that have lately made many calls.
+//!
+//! It looks at nothing while no VM is awake: it sleeps on a channel. [`policy`] decides who is woken and when;
+//! the handshake with the guest is [`hypercall_abi::line`]'s.
+
+mod policy;
+
+pub(crate) use policy::Density;
+
+use crate::calls::Caller;
+use crate::clock::host_tsc;
+use crate::config::{Calls, Transport};
+use crate::line::look;
+use crate::shared::Shared;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use hypercall_abi::info::{PollerAwake, SharedInfo};
+use hypercall_abi::line::Look;
+use hypercall_abi::{Gpa, call, map};
+use policy::Backoff;
+use std::mem::offset_of;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+/// VMs that can be waiting to be woken at once; one more stays asleep and is tried again later.
+const WAKING: usize = 64;
+/// Looks at a VM between two looks at the time and at the channel.
+const LOOKS: u32 = 32;
+
+/// What the poller and a VM know of each other.
+pub(crate) struct Polling {
+    /// TSC ticks without a call after which the poller leaves the VM.
+    window: u64,
+    transport: Transport,
+    ticks_per_us: u64,
+    /// Whether the poller has this VM, or is about to.
+    awake: AtomicBool,
+    /// Whether a vCPU waited for it in vain: it is to leave the VM.
+    late: AtomicBool,
+    /// Patience, in ticks, for the guest.
+    patience: AtomicU32,
+    backoff: Backoff,
+    awake_ticks: AtomicU64,
+    wakes: AtomicU64,
+}
+
+/// Whether this process can poll: with a single processor to run on, the poller would only keep the guest from running.
+pub(crate) fn available() -> bool {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from)) > 1
+}
+
+/// Guest memory's word that says whether the poller has this VM.
+fn awake_word() -> Gpa {
+    field(offset_of!(PollerAwake, awake))
+}
+
+fn field(offset: usize) -> Gpa {
+    Gpa(map::SHARED_INFO.wrapping_add((offset_of!(SharedInfo, poller_awake) + offset) as u64))
+}
+
+impl Polling {
+    pub fn new(calls: &Calls, khz: u32) -> Polling {
+        let ticks_per_us = u64::from(khz / 1000).max(1);
+        let us = u64::try_from(calls.poll_window.as_micros()).unwrap_or(u64::MAX);
+        Polling {
+            window: us.saturating_mul(ticks_per_us),
+            transport: calls.transport,
+            ticks_per_us,
+            awake: AtomicBool::new(false),
+            late: AtomicBool::new(false),
+            patience: AtomicU32::new(0),
+            backoff: Backoff::new(ticks_per_us.saturating_mul(1000)),
+            awake_ticks: AtomicU64::new(0),
+            wakes: AtomicU64::new(0),
+        }
+    }
+
+    /// A judge of how dense a vCPU's calls are.
+    pub fn density(&self) -> Density {
+        Density::new(self.window)
+    }
+
+    /// A vCPU has made a call through the gate that could have been posted. `dense`: not its first in a short time; `exit`: what
+    /// an exit costs here, in ticks.
+    #[inline]
+    pub fn trapped(shared: &Arc<Shared>, now: u64, dense: bool, exit: u64) {
+        let polling = &shared.polling;
+        let wanted = match polling.transport {
+            Transport::Trap => false,
+            Transport::Auto => dense && polling.backoff.is_over(now),
+            Transport::Poll => true,
+        };
+        if wanted && !polling.awake.load(Ordering::Relaxed) && available() {
+            polling.wake(shared, exit);
+        }
+    }
+
+    #[cold]
+    fn wake(&self, shared: &Arc<Shared>, exit: u64) {
+        let Some(poller) = poller() else { return };
+        if self.awake.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // A quarter of what the way round the poller costs: then even a poller that never comes costs little more than an exit.
+        let us = self.ticks_per_us;
+        let patience = (exit / 4).clamp(us.saturating_mul(2), us.saturating_mul(50));
+        self.patience.store(
+            u32::try_from(patience).unwrap_or(u32::MAX),
+            Ordering::Relaxed,
+        );
+        self.late.store(false, Ordering::Relaxed);
+        if poller.try_send(Arc::clone(shared)).is_err() {
+            self.awake.store(false, Ordering::Release);
+        }
+    }
+
+    /// A vCPU has waited for the poller in vain, or for longer than a call is worth.
+    pub fn late(&self, shared: &Shared) {
+        if self.transport == Transport::Auto && self.awake.load(Ordering::Relaxed) {
+            // The hint first, so that the next call traps; the poller finds the rest when it runs.
+            let _ = shared.memory.store_word32(awake_word(), 0);
+            self.backoff.lengthen(host_tsc());
+            self.late.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// How often the poller was woken for this VM, and for how long it was awake in all.
+    pub fn account(&self) -> (u64, Duration) {
+        let ticks = self.awake_ticks.load(Ordering::Relaxed);
+        let ns = u128::from(ticks) * 1000 / u128::from(self.ticks_per_us);
+        let awake = Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX));
+        (self.wakes.load(Ordering::Relaxed), awake)
+    }
+}
+
+/// The thread's channel; started with the first VM that needs it, and there until the process ends.
+fn poller() -> Option<&'static Sender<Arc<Shared>>> {
+    static POLLER: OnceLock<Option<Sender<Arc<Shared>>>> = OnceLock::new();
+    POLLER
+        .get_or_init(|| {
+            let (sender, receiver) = bounded(WAKING);
+            let name = thread::Builder::new().name("poller".into());
+            name.spawn(move || poll(&receiver))
+                .is_ok()
+                .then_some(sender)
+        })
+        .as_ref()
+}
+
+/// A VM the poller looks at.
+struct Awake {
+    shared: Arc<Shared>,
+    since: u64,
+    /// When a call was last served.
+    busy: u64,
+}
+
+/// The thread.
+fn poll(receiver: &Receiver<Arc<Shared>>) {
+    let mut scratch = vec![0; call::MAX_TRANSFER as usize].into_boxed_slice();
+    let mut awake: Vec<Awake> = Vec::with_capacity(WAKING);
+    loop {
+        let new = match awake.is_empty() {
+            true => receiver.recv().map_err(|_| TryRecvError::Disconnected),
+            false => receiver.try_recv(),
+        };
+        match new {
+            Ok(shared) => awake.push(begin(shared)),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return,
+        }
+        for vm in &mut awake {
+            let mut served = false;
+            for _ in 0..LOOKS {
+                served |= sweep(&vm.shared, &mut scratch);
+            }
+            if served {
+                vm.busy = host_tsc();
+            }
+        }
+        awake.retain_mut(|vm| !is_over(vm) || !end(vm, &mut scratch));
+    }
+}
+
+fn begin(shared: Arc<Shared>) -> Awake {
+    let now = host_tsc();
+    let polling = &shared.polling;
+    polling.wakes.fetch_add(1, Ordering::Relaxed);
+    let patience = polling.patience.load(Ordering::Relaxed);
+    // The shared-info page is in RAM, so that these cannot fail.
+    let _ = shared
+        .memory
+        .store_word32(field(offset_of!(PollerAwake, patience)), patience);
+    let _ = shared.memory.store_word32(awake_word(), 1);
+    Awake {
+        shared,
+        since: now,
+        busy: now,
+    }
+}
+
+/// Looks at every line of a VM once.
+#[inline]
+fn sweep(shared: &Shared, scratch: &mut [u8]) -> bool {
+    let mut served = false;
+    for (index, slot) in shared.numbered() {
+        if slot.started.load(Ordering::Relaxed) {
+            let mut caller = Caller {
+                shared,
+                slot,
+                index,
+                scratch,
+                may_block: false,
+            };
+            served |= look(&mut caller) == Look::Served;
+        }
+    }
+    served
+}
+
+fn is_over(vm: &Awake) -> bool {
+    let polling = &vm.shared.polling;
+    let idle = host_tsc().wrapping_sub(vm.busy);
+    vm.shared.ended() || polling.late.load(Ordering::Relaxed) || idle > polling.window
+}
+
+/// Leaves a VM. `false`: a call came at the last moment, so not yet.
+fn end(vm: &mut Awake, scratch: &mut [u8]) -> bool {
+    let polling = &vm.shared.polling;
+    let _ = vm.shared.memory.store_word32(awake_word(), 0);
+    // A guest that read the word before this store may just have posted. Not needed for any call to be served, only so that
+    // such a guest need not lose its patience; the fence makes its post visible to this last look.
+    fence(Ordering::SeqCst);
+    if sweep(&vm.shared, scratch) && !vm.shared.ended() && !polling.late.load(Ordering::Relaxed) {
+        vm.busy = host_tsc();
+        let _ = vm.shared.memory.store_word32(awake_word(), 1);
+        return false;
+    }
+    let ticks = host_tsc().wrapping_sub(vm.since);
+    polling.awake_ticks.fetch_add(ticks, Ordering::Relaxed);
+    if !polling.late.load(Ordering::Relaxed) {
+        polling.backoff.shorten(ticks);
+    }
+    polling.awake.store(false, Ordering::Release);
+    true
+}

@@ -1,0 +1,153 @@
+//! When polling is worth a processor: pure decisions over TSC readings.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Calls in a row that must be dense before the poller is woken for them.
+const ROW: u32 = 4;
+
+/// How dense one vCPU's trapped calls are.
+///
+/// Between two calls pass an exit, which the poller would save, and the guest's own work, which says how long the poller
+/// would have looked in vain. The shortest time ever seen between two stands for the exit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Density {
+    window: u64,
+    last: u64,
+    /// The exit's share, in ticks.
+    exit: u64,
+    row: u32,
+}
+
+impl Density {
+    /// Calls are dense if the guest's own work between them fits into `window` ticks.
+    pub fn new(window: u64) -> Density {
+        Density {
+            window,
+            last: 0,
+            exit: u64::MAX,
+            row: 0,
+        }
+    }
+
+    /// Another call, at this time: whether it ends a row of dense ones.
+    #[inline]
+    pub fn note(&mut self, now: u64) -> bool {
+        let gap = now.saturating_sub(self.last);
+        self.last = now;
+        // Rises slowly, so that one odd reading is not for ever.
+        self.exit = self.exit.saturating_add(self.exit / 256).min(gap);
+        let dense = gap.saturating_sub(self.exit) <= self.window;
+        self.row = if dense { self.row.saturating_add(1) } else { 0 };
+        self.row >= ROW
+    }
+
+    /// What an exit costs, in ticks, as far as that can be known from here.
+    pub fn exit(&self) -> u64 {
+        self.exit
+    }
+}
+
+/// How long the poller stays away from a VM that it kept waiting: the host had no processor for it.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    unit: u64,
+    length: AtomicU64,
+    until: AtomicU64,
+}
+
+impl Backoff {
+    /// `unit`: the shortest time away, in ticks; the longest is a thousand of them.
+    pub fn new(unit: u64) -> Backoff {
+        Backoff {
+            unit,
+            length: AtomicU64::new(0),
+            until: AtomicU64::new(0),
+        }
+    }
+
+    pub fn is_over(&self, now: u64) -> bool {
+        now >= self.until.load(Ordering::Relaxed)
+    }
+
+    /// It was late once more: twice as long as last time.
+    pub fn lengthen(&self, now: u64) {
+        let length = self.length.load(Ordering::Relaxed).saturating_mul(2);
+        let length = length.clamp(self.unit, self.unit.saturating_mul(1000));
+        self.length.store(length, Ordering::Relaxed);
+        self.until
+            .store(now.saturating_add(length), Ordering::Relaxed);
+    }
+
+    /// It was awake for this long and never late: forget the past if that was longer than the time away.
+    pub fn shorten(&self, awake: u64) {
+        if awake > self.length.load(Ordering::Relaxed) {
+            self.length.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: u64 = 100;
+    const EXIT: u64 = 60;
+
+    /// Whether the last of these calls, with this much work between them, ends a dense row.
+    fn dense(work: &[u64]) -> bool {
+        let mut density = Density::new(WINDOW);
+        let mut now = 1_000_000;
+        let mut last = density.note(now);
+        for work in work {
+            now += EXIT + work;
+            last = density.note(now);
+        }
+        last
+    }
+
+    #[test]
+    fn calls_back_to_back_are_dense_and_rare_ones_are_not() {
+        assert!(dense(&[0; 5]));
+        assert!(dense(&[0, 90, 90, 90, 90]));
+        assert!(!dense(&[0; 2]), "a row has to begin");
+        assert!(!dense(&[0, 200, 0, 0, 200, 0]));
+        assert!(!dense(&[1_000_000; 50]));
+    }
+
+    #[test]
+    fn a_rare_call_ends_the_row() {
+        assert!(!dense(&[0, 0, 0, 0, 0, 0, 500]));
+        assert!(!dense(&[0, 0, 0, 0, 0, 0, 500, 0]));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_goes_back_does_no_harm() {
+        let mut density = Density::new(WINDOW);
+        for now in [5, 5, 3, 0, u64::MAX, 0] {
+            density.note(now);
+        }
+    }
+
+    #[test]
+    fn the_time_away_doubles_to_a_thousandfold_and_is_forgotten() {
+        let backoff = Backoff::new(10);
+        assert!(backoff.is_over(0));
+        backoff.lengthen(100);
+        assert!(!backoff.is_over(109) && backoff.is_over(110));
+        backoff.lengthen(200);
+        assert!(!backoff.is_over(219) && backoff.is_over(220));
+        for _ in 0..20 {
+            backoff.lengthen(300);
+        }
+        assert!(!backoff.is_over(10_299) && backoff.is_over(10_300));
+        backoff.shorten(10_000);
+        backoff.lengthen(300);
+        assert!(
+            !backoff.is_over(300 + 9_999),
+            "as long awake as away is not enough"
+        );
+        backoff.shorten(20_000);
+        backoff.lengthen(300);
+        assert!(backoff.is_over(310));
+    }
+}
