@@ -11,6 +11,7 @@
 //! ```
 
 use crate::gate::{self, Answer};
+use crate::line;
 use hypercall_abi::fault::{FaultFrame, PanicInfo};
 use hypercall_abi::status::Again;
 use hypercall_abi::{Status, call};
@@ -20,21 +21,41 @@ pub use hypercall_abi::call::{STREAM_ERROR, STREAM_OUTPUT};
 /// No deadline.
 pub const FOREVER: u64 = u64::MAX;
 
-/// Makes a call and repeats it for as long as the host asks to.
+/// Makes a call by whatever carries it best now, and repeats it for as long as the host asks to.
+///
+/// # Safety
+/// As [`gate::call`], of a call that any transport may carry.
+unsafe fn complete(number: u32, args: [u64; 6]) -> Result<u64, Status> {
+    // SAFETY: the caller's promise.
+    let answer = unsafe { line::call(number, args) };
+    // SAFETY: the caller's promise, which also holds for a repetition.
+    unsafe { settle(answer, number, args) }
+}
+
+/// Makes a call that acts on this vCPU through the gate, and repeats it for as long as the host asks to.
 ///
 /// # Safety
 /// As [`gate::call`].
-unsafe fn complete(number: u32, args: [u64; 6]) -> Result<u64, Status> {
-    let mut token = 0;
+unsafe fn trap(number: u32, args: [u64; 6]) -> Result<u64, Status> {
+    // SAFETY: the caller's promise.
+    let answer = unsafe { gate::call(number, 0, args) };
+    // SAFETY: the caller's promise, which also holds for a repetition.
+    unsafe { settle(answer, number, args) }
+}
+
+/// Repeats a call, through the gate and with the host's token, until the answer is not AGAIN.
+///
+/// # Safety
+/// As [`gate::call`].
+unsafe fn settle(mut answer: Answer, number: u32, args: [u64; 6]) -> Result<u64, Status> {
     loop {
-        // SAFETY: the caller's promise, which also holds for a repetition with the host's token.
-        let Answer { status, result } = unsafe { gate::call(number, token, args) };
-        match status {
-            Status::OK => return Ok(result),
+        match answer.status {
+            Status::OK => return Ok(answer.result),
             Status::AGAIN => {
-                let again = Again::from_result(result);
-                token = again.token;
+                let again = Again::from_result(answer.result);
                 pause(again.hint_ns);
+                // SAFETY: the caller's promise.
+                answer = unsafe { gate::call(number, again.token, args) };
             }
             refused => return Err(refused),
         }
@@ -52,15 +73,10 @@ fn pause(ns: u32) {
     }
 }
 
-/// Makes a call once.
-///
-/// # Safety
-/// As [`gate::call`].
-unsafe fn once(number: u32, args: [u64; 6]) -> Result<u64, Status> {
-    // SAFETY: the caller's promise.
-    let Answer { status, result } = unsafe { gate::call(number, 0, args) };
-    match status {
-        Status::OK => Ok(result),
+/// A call's answer where AGAIN is one that the caller acts on.
+fn plain(answer: Answer) -> Result<u64, Status> {
+    match answer.status {
+        Status::OK => Ok(answer.result),
         refused => Err(refused),
     }
 }
@@ -114,7 +130,8 @@ pub fn console_write(stream: u64, bytes: &[u8]) -> Result<usize, Status> {
 pub fn console_read(buffer: &mut [u8]) -> Result<usize, Status> {
     let args = [address(buffer), buffer.len() as u64, 0, 0, 0, 0];
     // SAFETY: the host writes at most the slice, which is borrowed exclusively until the call returns; any byte is a `u8`.
-    unsafe { once(call::CONSOLE_READ, args) }.map(|done| (done as usize).min(buffer.len()))
+    plain(unsafe { line::call(call::CONSOLE_READ, args) })
+        .map(|done| (done as usize).min(buffer.len()))
 }
 
 /// Blocks until one of the events in `mask` is pending on this vCPU and returns those that are; they stay pending.
@@ -124,7 +141,7 @@ pub fn console_read(buffer: &mut [u8]) -> Result<usize, Status> {
 /// [`Status::TIMED_OUT`] after the deadline.
 pub fn wait(mask: u64, deadline_ns: u64) -> Result<u64, Status> {
     // SAFETY: integer arguments.
-    unsafe { once(call::WAIT, [mask, deadline_ns, 0, 0, 0, 0]) }
+    plain(unsafe { gate::call(call::WAIT, 0, [mask, deadline_ns, 0, 0, 0, 0]) })
 }
 
 /// Raises events on a vCPU and wakes it if it waits.
@@ -153,7 +170,7 @@ pub unsafe fn vcpu_start(
         0,
     ];
     // SAFETY: the caller's promise.
-    unsafe { complete(call::VCPU_START, args) }.map(drop)
+    unsafe { trap(call::VCPU_START, args) }.map(drop)
 }
 
 /// Stops this vCPU. The host writes 1 to `done` when its stack is free again. Returns only if it was refused.
@@ -168,7 +185,7 @@ pub unsafe fn vcpu_stop(done: *const core::sync::atomic::AtomicU32) -> Status {
 /// Makes every vCPU forget its cached address translations.
 pub fn mmu_flush() -> Result<(), Status> {
     // SAFETY: no arguments; what changed in the page tables is the business of whoever changed it.
-    unsafe { complete(call::MMU_FLUSH, [0; 6]) }.map(drop)
+    unsafe { trap(call::MMU_FLUSH, [0; 6]) }.map(drop)
 }
 
 /// Fills a buffer of at most [`MAX_TRANSFER`](call::MAX_TRANSFER) bytes with cryptographically secure random bytes.
@@ -185,7 +202,7 @@ pub fn random(buffer: &mut [u8]) -> Result<(), Status> {
 /// and the stack must be nobody else's for as long as it is registered.
 pub unsafe fn fault_handler(entry: u64, stack: u64) -> Result<(), Status> {
     // SAFETY: the caller's promise.
-    unsafe { complete(call::FAULT_HANDLER, [entry, stack, 0, 0, 0, 0]) }.map(drop)
+    unsafe { trap(call::FAULT_HANDLER, [entry, stack, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// Leaves a fault handler. Returns only if it was refused.

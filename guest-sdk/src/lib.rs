@@ -18,7 +18,7 @@
 //! prints, waits, locks or reads the clock. In the *guest flavour* they work on the hypervisor.
 //!
 //! # Layers
-//! [`gate`] makes a call, [`calls`] has a function for each, and both need nothing else. A kernel with its own heap, scheduler and console
+//! [`gate`] makes a call, [`line`] makes it without an exit where the host polls, [`calls`] has a function for each, and they need nothing else. A kernel with its own heap, scheduler and console
 //! uses those alone: the allocator, the panic handler and the entry point exist only where [`entry!`] expands to them.
 #![no_std]
 
@@ -35,6 +35,7 @@ pub mod event;
 pub mod fault;
 pub mod gate;
 pub mod heap;
+pub mod line;
 pub mod logger;
 mod macros;
 #[cfg(any(pv_guest, target_os = "none", test))]

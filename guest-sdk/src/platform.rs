@@ -3,10 +3,11 @@
 //! Owns the pointers into the platform area. What the fields mean is `hypercall-abi`'s, what they are used for is
 //! [`time`](crate::time)'s, [`event`](crate::event)'s and [`env`](crate::env)'s.
 
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(any(pv_guest, target_os = "none"))]
 use hypercall_abi::info::Time;
-use hypercall_abi::{boot::BootPage, vcpu::VcpuPage};
+use hypercall_abi::{boot::BootPage, vcpu::CallLine, vcpu::VcpuPage};
 
 #[cfg(not(any(pv_guest, target_os = "none")))]
 use crate::stand_in as place;
@@ -25,6 +26,24 @@ pub fn boot() -> &'static BootPage {
 #[must_use]
 pub(crate) fn time() -> *const Time {
     place::time()
+}
+
+/// Whether the host polls call lines now: a hint.
+#[must_use]
+#[inline]
+pub(crate) fn poller_awake() -> bool {
+    // SAFETY: a valid, aligned word that the host writes at any time and this side only reads.
+    unsafe { AtomicU32::from_ptr((&raw const (*place::poller()).awake).cast_mut()) }
+        .load(Ordering::Relaxed)
+        != 0
+}
+
+/// For how many TSC ticks a posted call is worth waiting.
+#[must_use]
+pub(crate) fn patience() -> u32 {
+    // SAFETY: as in `poller_awake`.
+    unsafe { AtomicU32::from_ptr((&raw const (*place::poller()).patience).cast_mut()) }
+        .load(Ordering::Relaxed)
 }
 
 /// One vCPU, by its page.
@@ -90,6 +109,15 @@ impl Vcpu {
         unsafe { AtomicU32::from_ptr(&raw mut (*self.page).events.waiting) }
     }
 
+    /// Its call line.
+    #[must_use]
+    #[inline]
+    pub(crate) fn line(self) -> &'static LineWords {
+        // SAFETY: valid and aligned, as the page is; `LineWords` is `CallLine` field for field, as atomic words, and nobody
+        // accesses it otherwise.
+        unsafe { &*(&raw const (*self.page).line).cast::<LineWords>() }
+    }
+
     /// One of the words that are the guest's own.
     #[must_use]
     #[inline]
@@ -105,6 +133,24 @@ impl Vcpu {
     }
 }
 
+/// A [`CallLine`] as both sides use it while it is shared.
+#[repr(C, align(64))]
+pub(crate) struct LineWords {
+    pub(crate) post: AtomicU32,
+    pub(crate) number: AtomicU32,
+    pub(crate) args: [AtomicU64; 6],
+    pub(crate) status: AtomicU32,
+    pub(crate) answered: AtomicU32,
+}
+
+const _: () = {
+    assert!(size_of::<LineWords>() == size_of::<CallLine>());
+    assert!(offset_of!(LineWords, number) == offset_of!(CallLine, number));
+    assert!(offset_of!(LineWords, args) == offset_of!(CallLine, args));
+    assert!(offset_of!(LineWords, status) == offset_of!(CallLine, status));
+    assert!(offset_of!(LineWords, answered) == offset_of!(CallLine, answered));
+};
+
 /// What this SDK keeps in a vCPU page's guest words.
 #[derive(Clone, Copy)]
 pub(crate) enum Word {
@@ -112,11 +158,14 @@ pub(crate) enum Word {
     FaultHandler = 0,
     /// The top of the stack it runs on, or 0.
     FaultStack = 1,
+    /// Not 0 while this vCPU uses its call line.
+    LineInUse = 2,
 }
 
 /// The places the ABI fixes.
 #[cfg(any(pv_guest, target_os = "none"))]
 mod address_map {
+    use core::mem::offset_of;
     use hypercall_abi::{boot::BootPage, info, map, vcpu::VcpuPage};
 
     pub fn boot_page() -> *const BootPage {
@@ -125,6 +174,11 @@ mod address_map {
 
     pub fn time() -> *const info::Time {
         info::TIME.0 as *const info::Time
+    }
+
+    pub fn poller() -> *const info::PollerAwake {
+        (map::SHARED_INFO + offset_of!(info::SharedInfo, poller_awake) as u64)
+            as *const info::PollerAwake
     }
 
     pub fn vcpu_page(index: u32) -> *mut VcpuPage {

@@ -6,6 +6,7 @@
 
 use crate::gate::Answer;
 use hypercall_abi::boot::{self, BootPage, Bytes};
+use hypercall_abi::info::PollerAwake;
 use hypercall_abi::map::MAX_VCPUS;
 use hypercall_abi::vcpu::VcpuPage;
 use hypercall_abi::{Gpa, Status, call, class, version};
@@ -118,6 +119,16 @@ fn random(buffer: &mut [u8]) -> std::io::Result<()> {
 
 pub(crate) fn boot_page() -> *const BootPage {
     &*BOOT
+}
+
+/// Nobody polls.
+pub(crate) fn poller() -> *const PollerAwake {
+    static ASLEEP: PollerAwake = PollerAwake {
+        awake: 0,
+        patience: 0,
+        reserved: [0; 14],
+    };
+    &raw const ASLEEP
 }
 
 pub(crate) fn vcpu_page(index: u32) -> *mut VcpuPage {

@@ -41,6 +41,8 @@ pub(crate) struct Polling {
     /// Patience, in ticks, for the guest.
     patience: AtomicU32,
     backoff: Backoff,
+    /// Calls served since it was last woken.
+    served: AtomicU64,
     awake_ticks: AtomicU64,
     wakes: AtomicU64,
 }
@@ -72,6 +74,7 @@ impl Polling {
             late: AtomicBool::new(false),
             patience: AtomicU32::new(0),
             backoff: Backoff::new(ticks_per_us.saturating_mul(1000)),
+            served: AtomicU64::new(0),
             awake_ticks: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
         }
@@ -111,6 +114,7 @@ impl Polling {
             Ordering::Relaxed,
         );
         self.late.store(false, Ordering::Relaxed);
+        self.served.store(0, Ordering::Relaxed);
         if poller.try_send(Arc::clone(shared)).is_err() {
             self.awake.store(false, Ordering::Release);
         }
@@ -121,7 +125,8 @@ impl Polling {
         if self.transport == Transport::Auto && self.awake.load(Ordering::Relaxed) {
             // The hint first, so that the next call traps; the poller finds the rest when it runs.
             let _ = shared.memory.store_word32(awake_word(), 0);
-            self.backoff.lengthen(host_tsc());
+            let served = self.served.load(Ordering::Relaxed);
+            self.backoff.late(host_tsc(), served);
             self.late.store(true, Ordering::Relaxed);
         }
     }
@@ -172,12 +177,13 @@ fn poll(receiver: &Receiver<Arc<Shared>>) {
             Err(TryRecvError::Disconnected) => return,
         }
         for vm in &mut awake {
-            let mut served = false;
-            for _ in 0..LOOKS {
-                served |= sweep(&vm.shared, &mut scratch);
-            }
-            if served {
+            let served: u64 = (0..LOOKS).map(|_| sweep(&vm.shared, &mut scratch)).sum();
+            if served != 0 {
                 vm.busy = host_tsc();
+                vm.shared
+                    .polling
+                    .served
+                    .fetch_add(served, Ordering::Relaxed);
             }
         }
         awake.retain_mut(|vm| !is_over(vm) || !end(vm, &mut scratch));
@@ -201,10 +207,10 @@ fn begin(shared: Arc<Shared>) -> Awake {
     }
 }
 
-/// Looks at every line of a VM once.
+/// Looks at every line of a VM once; says how many calls it served.
 #[inline]
-fn sweep(shared: &Shared, scratch: &mut [u8]) -> bool {
-    let mut served = false;
+fn sweep(shared: &Shared, scratch: &mut [u8]) -> u64 {
+    let mut served = 0;
     for (index, slot) in shared.numbered() {
         if slot.started.load(Ordering::Relaxed) {
             let mut caller = Caller {
@@ -214,7 +220,7 @@ fn sweep(shared: &Shared, scratch: &mut [u8]) -> bool {
                 scratch,
                 may_block: false,
             };
-            served |= look(&mut caller) == Look::Served;
+            served += u64::from(look(&mut caller) == Look::Served);
         }
     }
     served
@@ -233,16 +239,16 @@ fn end(vm: &mut Awake, scratch: &mut [u8]) -> bool {
     // A guest that read the word before this store may just have posted. Not needed for any call to be served, only so that
     // such a guest need not lose its patience; the fence makes its post visible to this last look.
     fence(Ordering::SeqCst);
-    if sweep(&vm.shared, scratch) && !vm.shared.ended() && !polling.late.load(Ordering::Relaxed) {
+    if sweep(&vm.shared, scratch) != 0
+        && !vm.shared.ended()
+        && !polling.late.load(Ordering::Relaxed)
+    {
         vm.busy = host_tsc();
         let _ = vm.shared.memory.store_word32(awake_word(), 1);
         return false;
     }
     let ticks = host_tsc().wrapping_sub(vm.since);
     polling.awake_ticks.fetch_add(ticks, Ordering::Relaxed);
-    if !polling.late.load(Ordering::Relaxed) {
-        polling.backoff.shorten(ticks);
-    }
     polling.awake.store(false, Ordering::Release);
     true
 }

@@ -47,6 +47,9 @@ impl Density {
     }
 }
 
+/// Calls served in a stretch, past which being late once was an accident: fewer than one call in a thousand paid for it.
+const WORTH_IT: u64 = 1000;
+
 /// How long the poller stays away from a VM that it kept waiting: the host had no processor for it.
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -69,20 +72,16 @@ impl Backoff {
         now >= self.until.load(Ordering::Relaxed)
     }
 
-    /// It was late once more: twice as long as last time.
-    pub fn lengthen(&self, now: u64) {
-        let length = self.length.load(Ordering::Relaxed).saturating_mul(2);
-        let length = length.clamp(self.unit, self.unit.saturating_mul(1000));
+    /// It was late, after this many calls: away for twice as long as last time, or for the shortest time if it was worth it.
+    pub fn late(&self, now: u64, served: u64) {
+        let doubled = self.length.load(Ordering::Relaxed).saturating_mul(2);
+        let length = match served {
+            WORTH_IT.. => self.unit,
+            _ => doubled.clamp(self.unit, self.unit.saturating_mul(1000)),
+        };
         self.length.store(length, Ordering::Relaxed);
         self.until
             .store(now.saturating_add(length), Ordering::Relaxed);
-    }
-
-    /// It was awake for this long and never late: forget the past if that was longer than the time away.
-    pub fn shorten(&self, awake: u64) {
-        if awake > self.length.load(Ordering::Relaxed) {
-            self.length.store(0, Ordering::Relaxed);
-        }
     }
 }
 
@@ -129,25 +128,18 @@ mod tests {
     }
 
     #[test]
-    fn the_time_away_doubles_to_a_thousandfold_and_is_forgotten() {
+    fn the_time_away_doubles_to_a_thousandfold_until_it_is_worth_coming() {
         let backoff = Backoff::new(10);
         assert!(backoff.is_over(0));
-        backoff.lengthen(100);
+        backoff.late(100, 0);
         assert!(!backoff.is_over(109) && backoff.is_over(110));
-        backoff.lengthen(200);
+        backoff.late(200, 999);
         assert!(!backoff.is_over(219) && backoff.is_over(220));
         for _ in 0..20 {
-            backoff.lengthen(300);
+            backoff.late(300, 0);
         }
         assert!(!backoff.is_over(10_299) && backoff.is_over(10_300));
-        backoff.shorten(10_000);
-        backoff.lengthen(300);
-        assert!(
-            !backoff.is_over(300 + 9_999),
-            "as long awake as away is not enough"
-        );
-        backoff.shorten(20_000);
-        backoff.lengthen(300);
-        assert!(backoff.is_over(310));
+        backoff.late(20_000, 1000);
+        assert!(!backoff.is_over(20_009) && backoff.is_over(20_010));
     }
 }

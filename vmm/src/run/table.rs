@@ -25,13 +25,30 @@ fn write(text: &mut String, stats: &Stats) -> std::fmt::Result {
     writeln!(text, "{:18}{made:>12}", "calls")?;
     for count in stats.calls.iter().filter(|count| count.made != 0) {
         write!(text, "  {:16}{:>12}", name(count.number), count.made)?;
-        match count.refused {
-            0 => writeln!(text)?,
-            refused => writeln!(text, "  ({refused} not answered OK)")?,
+        let remarks = [
+            (count.polled, "without an exit"),
+            (count.batched, "in batches"),
+            (count.refused, "not answered OK"),
+        ];
+        let remarks = remarks.iter().filter(|(count, _)| *count != 0);
+        let remarks: Vec<String> = remarks
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        match remarks.is_empty() {
+            true => writeln!(text)?,
+            false => writeln!(text, "  ({})", remarks.join(", "))?,
         }
     }
     if stats.unknown_calls != 0 {
         writeln!(text, "  {:16}{:>12}", "unknown", stats.unknown_calls)?;
+    }
+    if stats.poller_wakes != 0 {
+        let awake = millis(stats.poller_awake);
+        writeln!(
+            text,
+            "{:18}{awake:>12}  ({} times)",
+            "poller awake", stats.poller_wakes
+        )?;
     }
     let first = stats.to_first_call.map_or("none".to_owned(), millis);
     writeln!(text, "{:18}{first:>12}", "to first call")?;
