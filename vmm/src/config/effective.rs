@@ -64,6 +64,11 @@ impl Config {
             )?,
         }
 
+        writeln!(text, "\n[calls]")?;
+        let calls = &self.calls;
+        writeln!(text, "transport = {}", quoted(calls.transport.name()))?;
+        writeln!(text, "poll_window_us = {}", calls.poll_window.as_micros())?;
+
         writeln!(text, "\n[limits]")?;
         let limit = self.limits.time.map(time::render);
         optional(text, "time", limit.as_deref(), "no limit")?;

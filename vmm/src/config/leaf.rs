@@ -1,5 +1,6 @@
 //! The kinds of value at the leaves of the tree. Each says what it expects and refuses what it cannot be.
 
+use super::Transport;
 use super::refusal::unknown;
 use super::{size, time};
 use hypercall_abi::class::{CLASSES, Class};
@@ -183,6 +184,22 @@ impl Leaf for Grace {
 
     fn read(text: &str) -> Result<Duration, String> {
         time::parse(text)
+    }
+}
+
+/// A transport, by name.
+pub(super) enum TransportName {}
+
+impl Leaf for TransportName {
+    type Value = Transport;
+
+    const EXPECTED: &'static str = "\"auto\", \"trap\" or \"poll\"";
+
+    fn read(text: &str) -> Result<Transport, String> {
+        let known = Transport::ALL
+            .into_iter()
+            .find(|known| known.name() == text);
+        known.ok_or_else(|| unknown("transport", text, &Transport::ALL.map(Transport::name)))
     }
 }
 

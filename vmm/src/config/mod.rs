@@ -16,6 +16,8 @@
 //! | | `memory` | `"2MiB"` to `"32GiB"`, in whole 4 KiB pages | `"64MiB"` |
 //! | | `huge_pages` | whether to ask the host for transparent huge pages | `true` |
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
+//! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
+//! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | `[limits]` | `time` | wall-clock time, such as `"10s"` | no limit |
 //! | | `grace` | from being asked to end to being stopped | `"2s"` |
 //! | | `calls` | an array of the granted [call classes](hypercall_abi::class) beside `core` | all |
@@ -31,6 +33,7 @@ mod target;
 pub mod time;
 mod tree;
 mod vcpus;
+mod window;
 
 pub use refusal::Refusal;
 
@@ -76,6 +79,21 @@ pub enum Transport {
     Trap,
     /// The poller is woken by the first call of any row.
     Poll,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Transport; 3] = [Transport::Auto, Transport::Trap, Transport::Poll];
+
+    /// Its name in configuration files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::Auto => "auto",
+            Transport::Trap => "trap",
+            Transport::Poll => "poll",
+        }
+    }
 }
 
 /// What runs in the VM.

@@ -1,10 +1,11 @@
 //! The configuration file as a tree, key for key, and the one place where it becomes a [`Config`].
 
-use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit};
+use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
 use super::read::{Environment, List, Table, Value};
 use super::target::Target;
 use super::vcpus::VcpuCount;
-use super::{Config, Console, Image, Limits, Machine};
+use super::window::PollWindow;
+use super::{Calls, Config, Console, Image, Limits, Machine};
 use hypercall_abi::class::{CORE, Class, Classes};
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -23,6 +24,8 @@ pub(super) struct File {
     machine: Table<MachineTable>,
     #[serde(default)]
     console: Table<ConsoleTable>,
+    #[serde(default)]
+    calls: Table<CallsTable>,
     #[serde(default)]
     limits: Table<LimitsTable>,
 }
@@ -56,6 +59,13 @@ struct ConsoleTable {
 
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
+struct CallsTable {
+    transport: Option<Value<TransportName>>,
+    poll_window_us: Option<PollWindow>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct LimitsTable {
     time: Option<Value<TimeLimit>>,
     grace: Option<Value<Grace>>,
@@ -84,6 +94,7 @@ impl File {
                 Target::File(path) => Console::File(base.join(path)),
             };
         }
+        self.calls.0.apply(&mut config.calls);
         self.limits.0.apply(&mut config.limits)?;
         Ok(config)
     }
@@ -165,6 +176,17 @@ impl MachineTable {
         }
         if let Some(huge_pages) = self.huge_pages {
             machine.huge_pages = huge_pages;
+        }
+    }
+}
+
+impl CallsTable {
+    fn apply(self, calls: &mut Calls) {
+        if let Some(transport) = self.transport {
+            calls.transport = transport.value;
+        }
+        if let Some(window) = self.poll_window_us {
+            calls.poll_window = window.0;
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | `site` | for `panic` and `fault`, where: `vcpu`, `file`, `line`, `column` (as a panicking guest reports them), `rip`, `rsp`, `backtrace` |
 //! | `fault` | `kind` (`exception`, `nested`, `triple_fault`, `broken`), `vector`, `code`, `address` |
 //! | `exits` | `total`, and the count of each [kind](crate::stats::ExitKind) |
-//! | `calls` | for each call that was made, by name: `made`, `refused` (not answered OK) |
+//! | `calls` | for each call that was made, by name: `made`, of these `refused` (not answered OK), `polled` (without an exit) and `batched` |
 //! | `unknown_calls` | calls whose number means nothing |
 //! | `to_first_call_ns` | nanoseconds from the start to the first call |
 //! | `to_end_ns` | nanoseconds from the start to the end |
@@ -73,6 +73,8 @@ struct Kind {
 struct Count {
     made: u64,
     refused: u64,
+    polled: u64,
+    batched: u64,
 }
 
 impl Summary {
@@ -222,6 +224,8 @@ impl Count {
         Count {
             made: count.made,
             refused: count.refused,
+            polled: count.polled,
+            batched: count.batched,
         }
     }
 }

@@ -138,7 +138,7 @@ fn an_exit_is_recorded() {
             "site": null,
             "fault": null,
             "exits": {"total": 4, "call": 3, "exception": 1, "kick": 0, "port": 0, "mmio": 0, "other": 0},
-            "calls": {"console_write": {"made": 2, "refused": 1}},
+            "calls": {"console_write": {"made": 2, "refused": 1, "polled": 0, "batched": 0}},
             "unknown_calls": 1,
             "to_first_call_ns": null,
             "to_end_ns": 1_500_000,

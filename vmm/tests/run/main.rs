@@ -120,7 +120,7 @@ fn the_guests_code_is_the_exit_code() {
         assert_eq!(ended.outcome["exit_code"], code);
         assert_eq!(
             ended.outcome["calls"],
-            json!({"exit": {"made": 1, "refused": 0}})
+            json!({"exit": {"made": 1, "refused": 0, "polled": 0, "batched": 0}})
         );
     }
 }
