@@ -195,6 +195,15 @@ pub fn random(buffer: &mut [u8]) -> Result<(), Status> {
     unsafe { complete(call::RANDOM, args) }.map(drop)
 }
 
+/// Registers the batch ring that this vCPU's page describes, or takes it back where that has 0 entries.
+///
+/// # Safety
+/// The entries must stay valid, and nobody else's, until they are taken back or replaced.
+pub unsafe fn batch_setup() -> Result<(), Status> {
+    // SAFETY: the caller's promise.
+    unsafe { trap(call::BATCH_SETUP, [0; 6]) }.map(drop)
+}
+
 /// Registers this vCPU's fault handler: its entry (0: none) and the 16-byte aligned top of the stack it runs on.
 ///
 /// # Safety

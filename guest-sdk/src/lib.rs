@@ -26,6 +26,7 @@ extern crate alloc;
 #[cfg(not(any(pv_guest, target_os = "none")))]
 extern crate std;
 
+pub mod batch;
 pub mod calls;
 pub mod collections;
 pub mod console;

@@ -25,6 +25,10 @@ use std::time::Duration;
 
 /// VMs that can be waiting to be woken at once; one more stays asleep and is tried again later.
 const WAKING: usize = 64;
+/// What an exit costs at the most, in microseconds: four times what was ever measured.
+const EXIT_MOST_US: u64 = 250;
+/// Calls that make waking the poller worth while.
+const WORTH_WAKING: u64 = 8;
 /// Looks at a VM between two looks at the time and at the channel.
 const LOOKS: u32 = 32;
 
@@ -82,7 +86,7 @@ impl Polling {
 
     /// A judge of how dense a vCPU's calls are.
     pub fn density(&self) -> Density {
-        Density::new(self.window)
+        Density::new(self.window, self.ticks_per_us.saturating_mul(EXIT_MOST_US))
     }
 
     /// A vCPU has made a call through the gate that could have been posted. `dense`: not its first in a short time; `exit`: what
@@ -249,6 +253,10 @@ fn end(vm: &mut Awake, scratch: &mut [u8]) -> bool {
     }
     let ticks = host_tsc().wrapping_sub(vm.since);
     polling.awake_ticks.fetch_add(ticks, Ordering::Relaxed);
+    let served = polling.served.load(Ordering::Relaxed);
+    if served < WORTH_WAKING && polling.transport == Transport::Auto {
+        polling.backoff.late(host_tsc(), served);
+    }
     polling.awake.store(false, Ordering::Release);
     true
 }

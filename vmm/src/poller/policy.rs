@@ -8,23 +8,27 @@ const ROW: u32 = 4;
 /// How dense one vCPU's trapped calls are.
 ///
 /// Between two calls pass an exit, which the poller would save, and the guest's own work, which says how long the poller
-/// would have looked in vain. The shortest time ever seen between two stands for the exit.
+/// would have looked in vain. The shortest time seen between two stands for the exit, up to what an exit can cost: calls
+/// that come evenly but rarely are not dense.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Density {
     window: u64,
     last: u64,
     /// The exit's share, in ticks.
     exit: u64,
+    /// The most it can be.
+    exit_most: u64,
     row: u32,
 }
 
 impl Density {
-    /// Calls are dense if the guest's own work between them fits into `window` ticks.
-    pub fn new(window: u64) -> Density {
+    /// Calls are dense if the guest's own work between them fits into `window` ticks. No exit costs more than `exit_most`.
+    pub fn new(window: u64, exit_most: u64) -> Density {
         Density {
             window,
             last: 0,
-            exit: u64::MAX,
+            exit: exit_most,
+            exit_most,
             row: 0,
         }
     }
@@ -35,7 +39,8 @@ impl Density {
         let gap = now.saturating_sub(self.last);
         self.last = now;
         // Rises slowly, so that one odd reading is not for ever.
-        self.exit = self.exit.saturating_add(self.exit / 256).min(gap);
+        let risen = self.exit.saturating_add(self.exit / 256);
+        self.exit = risen.min(gap).min(self.exit_most);
         let dense = gap.saturating_sub(self.exit) <= self.window;
         self.row = if dense { self.row.saturating_add(1) } else { 0 };
         self.row >= ROW
@@ -72,7 +77,7 @@ impl Backoff {
         now >= self.until.load(Ordering::Relaxed)
     }
 
-    /// It was late, after this many calls: away for twice as long as last time, or for the shortest time if it was worth it.
+    /// It was late, or woken for nothing, after this many calls: away for twice as long as last time, or for the shortest time if it was worth it.
     pub fn late(&self, now: u64, served: u64) {
         let doubled = self.length.load(Ordering::Relaxed).saturating_mul(2);
         let length = match served {
@@ -94,7 +99,7 @@ mod tests {
 
     /// Whether the last of these calls, with this much work between them, ends a dense row.
     fn dense(work: &[u64]) -> bool {
-        let mut density = Density::new(WINDOW);
+        let mut density = Density::new(WINDOW, 200);
         let mut now = 1_000_000;
         let mut last = density.note(now);
         for work in work {
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_stands_still_or_goes_back_does_no_harm() {
-        let mut density = Density::new(WINDOW);
+        let mut density = Density::new(WINDOW, 200);
         for now in [5, 5, 3, 0, u64::MAX, 0] {
             density.note(now);
         }
