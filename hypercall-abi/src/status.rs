@@ -45,7 +45,7 @@ statuses! {
     UNSUPPORTED = 4, "this host does not serve it";
     /// An argument has a value the call's table entry rules out. Nothing was done.
     BAD_ARGUMENT = 5, "an argument has an impossible value";
-    /// A buffer is null, wraps, or does not lie wholly in RAM at or above `map::RAM_BASE`. Nothing was done.
+    /// A buffer is null, wraps, or does not lie wholly in RAM at or above `map::RAM_BASE`; an empty one may be anywhere. Nothing was done.
     BAD_ADDRESS = 6, "a buffer does not lie in the guest's memory";
     /// A length is above the call's limit. Nothing was done.
     TOO_LONG = 7, "a length is above the call's limit";

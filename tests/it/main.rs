@@ -10,6 +10,7 @@ mod mutations;
 mod overwrite;
 mod several;
 mod stop;
+mod transports;
 mod vcpus;
 mod works;
 

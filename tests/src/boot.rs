@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use vmm::config::{Config, Console, Image};
+use vmm::config::{Config, Console, Image, Transport};
 use vmm::stats::ExitKind;
 use vmm::{End, Outcome, StopReason, Vm};
 
@@ -72,6 +72,13 @@ impl Boot {
     #[must_use]
     pub fn classes(mut self, classes: Classes) -> Boot {
         self.config.limits.calls = classes;
+        self
+    }
+
+    /// With calls carried so.
+    #[must_use]
+    pub fn transport(mut self, transport: Transport) -> Boot {
+        self.config.calls.transport = transport;
         self
     }
 

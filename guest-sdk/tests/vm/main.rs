@@ -9,6 +9,7 @@ mod faults;
 mod memory;
 mod sync;
 mod threads;
+mod transports;
 
 guest_sdk::test_main!(
     events::a_notification_crosses_vcpus,
@@ -31,4 +32,12 @@ guest_sdk::test_main!(
     threads::too_many_are_refused,
     threads::scoped_threads_borrow,
     threads::parking_alternates,
+    transports::dense_calls_are_all_answered,
+    transports::a_line_answers_as_the_gate_does,
+    transports::lines_of_many_vcpus_do_not_mix,
+    transports::a_line_carries_no_trap_calls,
+    transports::a_batch_answers_each_command,
+    transports::a_batch_is_used_many_times,
+    transports::a_stopping_batch_stops,
+    transports::one_batch_at_a_time,
 );

@@ -8,6 +8,7 @@ mod crowd;
 mod faults;
 mod instructions;
 mod overwrite;
+mod transports;
 
 use hypercall_abi::call as number;
 
@@ -57,6 +58,14 @@ fn main() {
         "overwrite" => overwrite::page(),
         "scribble" => overwrite::scribble(),
         "beyond" => overwrite::beyond(),
+
+        "scribbled-line" => transports::scribbled_line(),
+        "foreign-lines" => transports::foreign_lines(),
+        "once-only" => transports::once_only(),
+        "keep-awake" => transports::keep_awake(),
+        "bad-rings" => transports::bad_rings(),
+        "bad-entries" => transports::bad_entries(),
+        "self-eating-batch" => transports::self_eating_batch(),
 
         other => test_guests::fail(format_args!("no case is called {other:?}")),
     }

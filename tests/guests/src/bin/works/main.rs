@@ -10,6 +10,7 @@ mod fault;
 mod memory;
 mod threads;
 mod time;
+mod transports;
 
 use guest_sdk::{ExitCode, env, shutdown};
 
@@ -48,6 +49,9 @@ fn main() -> Result<ExitCode, &'static str> {
         "channel" => threads::channel(),
         "condvar" => threads::condvar(),
         "short-threads" => threads::short(),
+
+        "null-calls" => transports::null_calls(),
+        "batches" => transports::batches(),
 
         "divide" => fault::divide(),
         "null" => fault::null(),

@@ -1,0 +1,155 @@
+//! Call lines and batch rings: what they save, and what becomes of those who abuse them.
+
+use hypercall_abi::call;
+use std::time::Duration;
+use trapless_tests::{Boot, require_kvm};
+use vmm::StopReason;
+use vmm::config::Transport;
+use vmm::stats::ExitKind;
+
+/// Runs a hostile case under every transport.
+fn under_all(case: &str, vcpus: u32) {
+    for transport in Transport::ALL {
+        let boot = Boot::guest("hostile", &[case]).vcpus(vcpus);
+        boot.transport(transport).run().passed();
+    }
+}
+
+#[test]
+fn a_line_that_changes_while_it_is_read() {
+    require_kvm!();
+    for transport in Transport::ALL {
+        // Its random calls may end the VM in any way but one: the host is unharmed, and the VM has ended.
+        let boot = Boot::guest("hostile", &["scribbled-line"]).limit(Duration::from_secs(20));
+        let finished = boot.transport(transport).run();
+        assert_eq!(finished.exits(ExitKind::Other), 0, "{}", finished.story());
+    }
+}
+
+#[test]
+fn lines_of_vcpus_that_do_not_run() {
+    require_kvm!();
+    under_all("foreign-lines", 4);
+}
+
+#[test]
+fn a_post_is_served_once() {
+    require_kvm!();
+    under_all("once-only", 1);
+}
+
+#[test]
+fn rings_that_cannot_be() {
+    require_kvm!();
+    under_all("bad-rings", 1);
+}
+
+#[test]
+fn entries_that_cannot_be() {
+    require_kvm!();
+    under_all("bad-entries", 1);
+}
+
+#[test]
+fn a_batch_that_overwrites_itself() {
+    require_kvm!();
+    under_all("self-eating-batch", 1);
+}
+
+#[test]
+fn a_guest_that_keeps_the_poller_awake_is_stopped() {
+    require_kvm!();
+    for transport in Transport::ALL {
+        let boot = Boot::guest("hostile", &["keep-awake"]).limit(Duration::from_millis(300));
+        let finished = boot.transport(transport).run();
+        assert!(
+            finished.stopped(StopReason::TimeLimit),
+            "{}",
+            finished.story()
+        );
+    }
+}
+
+/// The count that polling is for: calls without exits. How many depends on when the poller gets a processor; that there are
+/// some, and that every call is accounted for, does not.
+#[test]
+fn polled_calls_make_no_exit() {
+    require_kvm!();
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        eprintln!("one processor: nothing is polled here");
+        return;
+    }
+    let finished = Boot::guest("works", &["null-calls", "20000"])
+        .transport(Transport::Poll)
+        .run();
+    finished.passed();
+    let stats = &finished.outcome.stats;
+    let null = stats
+        .calls
+        .iter()
+        .find(|count| count.number == call::NULL)
+        .unwrap();
+    assert_eq!(
+        (null.made, null.refused),
+        (20_000, 0),
+        "{}",
+        finished.story()
+    );
+    assert!(null.polled > 0, "{}", finished.story());
+    // A polled call costs no exit; one that the poller was late for costs a `line`.
+    let trapped = null.made - null.polled;
+    let others = stats
+        .calls
+        .iter()
+        .filter(|count| count.number != call::NULL);
+    let others: u64 = others
+        .map(|count| count.made - count.polled - count.batched)
+        .sum();
+    assert_eq!(
+        finished.exits(ExitKind::Call),
+        trapped + others,
+        "{}",
+        finished.story()
+    );
+}
+
+#[test]
+fn trapped_calls_are_an_exit_each() {
+    require_kvm!();
+    let finished = Boot::guest("works", &["null-calls", "500"])
+        .transport(Transport::Trap)
+        .run();
+    finished.passed();
+    let stats = &finished.outcome.stats;
+    assert!(
+        stats.calls.iter().all(|count| count.polled == 0),
+        "{}",
+        finished.story()
+    );
+    assert_eq!(stats.poller_wakes, 0);
+    assert_eq!(finished.exits(ExitKind::Call), 501, "{}", finished.story());
+}
+
+/// A batch of 512 null calls is one exit, or none.
+#[test]
+fn a_batch_is_one_call() {
+    require_kvm!();
+    let finished = Boot::guest("works", &["batches", "512", "4"])
+        .transport(Transport::Trap)
+        .run();
+    finished.passed();
+    let stats = &finished.outcome.stats;
+    let null = stats
+        .calls
+        .iter()
+        .find(|count| count.number == call::NULL)
+        .unwrap();
+    assert_eq!(
+        (null.made, null.batched),
+        (2048, 2048),
+        "{}",
+        finished.story()
+    );
+    // Four submissions, setting up and taking back, exit.
+    assert_eq!(finished.exits(ExitKind::Call), 7, "{}", finished.story());
+}
