@@ -55,9 +55,34 @@ pub struct Entry {
 
 /// The index of a call number's row in [`TABLE`], or `None` where there is no such call.
 #[must_use]
+#[inline]
 pub fn row(number: u32) -> Option<usize> {
-    TABLE.iter().position(|entry| entry.number == number)
+    let place = (number >> 8) as usize * INDICES + (number & 0xff) as usize;
+    let known = number & 0xff < INDICES as u32 && place < ROWS.len();
+    match known.then(|| ROWS[place]) {
+        None | Some(0) => None,
+        Some(row) => Some(row as usize - 1),
+    }
 }
+
+/// Indices that a class can have so far.
+const INDICES: usize = 16;
+
+/// For each possible number its row in [`TABLE`], plus one; 0 where there is none. Looking a call up takes no search.
+const ROWS: [u8; crate::class::CLASSES.len() * INDICES] = {
+    let mut rows = [0; crate::class::CLASSES.len() * INDICES];
+    let mut row = 0;
+    while row < TABLE.len() {
+        let number = TABLE[row].number as usize;
+        assert!(
+            number & 0xff < INDICES,
+            "a class has more calls than `row` knows of"
+        );
+        rows[(number >> 8) * INDICES + (number & 0xff)] = row as u8 + 1;
+        row += 1;
+    }
+    rows
+};
 
 /// The table's row for a call number, or `None` where there is no such call.
 #[must_use]

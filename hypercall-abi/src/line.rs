@@ -66,7 +66,7 @@ pub trait Shared {
     /// Copies number and args, does the call, stores status and result. `false`: this thread cannot do it; the post stays unserved.
     fn act(&mut self) -> bool;
     /// Stores `answered` (release).
-    fn answer(&self, post: u32);
+    fn answer(&mut self, post: u32);
 }
 
 /// What a look at a line came to.

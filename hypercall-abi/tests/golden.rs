@@ -121,6 +121,14 @@ fn every_call_belongs_to_a_class_and_numbers_rise() {
 }
 
 #[test]
+fn every_number_finds_its_row_and_no_other_does() {
+    for number in (0..0x2000).chain([u32::MAX, 1 << 31, 0x1_0000]) {
+        let row = call::TABLE.iter().position(|row| row.number == number);
+        assert_eq!(call::row(number), row, "{number:#x}");
+    }
+}
+
+#[test]
 fn class_sets_permit_their_classes_and_core() {
     use class::Classes;
     assert!(Classes(0).permits(call::EXIT), "core cannot be withheld");

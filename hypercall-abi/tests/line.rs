@@ -50,7 +50,7 @@ impl Shared for Host<'_> {
         self.0.done.fetch_add(1, Ordering::Relaxed);
         true
     }
-    fn answer(&self, post: u32) {
+    fn answer(&mut self, post: u32) {
         self.0.answered.store(post, Ordering::Release);
     }
 }

@@ -130,6 +130,40 @@ fn trapped_calls_are_an_exit_each() {
     assert_eq!(finished.exits(ExitKind::Call), 501, "{}", finished.story());
 }
 
+/// Every call is answered, whatever the poller is doing at that moment, on as many vCPUs as fit and on more.
+fn bursts(seconds: u32) {
+    for vcpus in [1, 2, 4] {
+        let seconds = seconds.to_string();
+        let boot = Boot::guest("works", &["bursts", &seconds]).vcpus(vcpus);
+        let finished = boot.limit(Duration::from_secs(300)).run();
+        finished.passed();
+        let made: u64 = finished
+            .text()
+            .trim()
+            .parse()
+            .expect("how many calls were made");
+        assert_eq!(
+            finished.outcome.stats.made(call::NULL),
+            made,
+            "{}",
+            finished.story()
+        );
+    }
+}
+
+#[test]
+fn no_call_is_lost() {
+    require_kvm!();
+    bursts(1);
+}
+
+#[test]
+#[ignore = "takes a minute: cargo test -p trapless-tests --test it -- --ignored"]
+fn no_call_is_lost_in_a_minute() {
+    require_kvm!();
+    bursts(20);
+}
+
 /// A batch of 512 null calls is one exit, or none.
 #[test]
 fn a_batch_is_one_call() {

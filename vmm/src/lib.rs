@@ -1,7 +1,8 @@
 //! The Trapless hypervisor as a library: [`Config`] → [`Vm`] → [`Outcome`].
 //!
 //! Nothing here exits the process: a program may run several VMs at once, and end each from any thread with its [`Stopper`].
-//! The one thing that is the process's is a signal handler, for the first real-time signal, which makes vCPU threads leave the guest.
+//! What is the process's: a signal handler, for the first real-time signal, which makes vCPU threads leave the guest; and the thread that
+//! polls the call lines of all VMs, which sleeps while none of them makes many calls.
 
 #![cfg_attr(
     not(test),
@@ -30,6 +31,7 @@ pub mod image;
 mod kick;
 mod kvm;
 pub mod launch;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod line;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod memory;

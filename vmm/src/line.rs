@@ -2,6 +2,7 @@
 
 use crate::calls::{Answer, Caller, carried};
 use crate::memory::{LineWords, copy};
+use hypercall_abi::Status;
 use hypercall_abi::line::{Look, Shared};
 use std::sync::atomic::Ordering;
 
@@ -10,7 +11,11 @@ use std::sync::atomic::Ordering;
 pub(crate) fn look(caller: &mut Caller) -> Look {
     let shared = caller.shared;
     match shared.memory.line(caller.index) {
-        Ok(words) => caller.slot.claim.serve(&mut Line { words, caller }),
+        Ok(words) => caller.slot.claim.serve(&mut Line {
+            words,
+            caller,
+            served: None,
+        }),
         Err(_) => Look::Nothing,
     }
 }
@@ -18,6 +23,15 @@ pub(crate) fn look(caller: &mut Caller) -> Look {
 struct Line<'l, 'c> {
     words: &'l LineWords,
     caller: &'l mut Caller<'c>,
+    /// The call that was served, until it has been recorded.
+    served: Option<Served>,
+}
+
+struct Served {
+    number: u32,
+    args: [u64; 6],
+    status: Status,
+    result: u64,
 }
 
 impl Shared for Line<'_, '_> {
@@ -26,16 +40,20 @@ impl Shared for Line<'_, '_> {
         self.words.post.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn act(&mut self) -> bool {
         let number = self.words.number.load(Ordering::Relaxed);
         let args = copy(&self.words.args);
-        let record = self.caller.slot.recent.push(number, &args);
         match carried(self.caller, number, &args) {
             Answer::Is(status, result) => {
-                self.caller.slot.recent.answer(record, status, result);
-                self.caller.slot.tally.count_polled(number, status);
                 self.words.args[0].store(result, Ordering::Relaxed);
                 self.words.status.store(status.0, Ordering::Relaxed);
+                self.served = Some(Served {
+                    number,
+                    args,
+                    status,
+                    result,
+                });
                 true
             }
             Answer::Elsewhere => false,
@@ -43,7 +61,19 @@ impl Shared for Line<'_, '_> {
     }
 
     #[inline]
-    fn answer(&self, post: u32) {
+    fn answer(&mut self, post: u32) {
         self.words.answered.store(post, Ordering::Release);
+        // While the answer is on its way.
+        if let Some(Served {
+            number,
+            args,
+            status,
+            result,
+        }) = self.served.take()
+        {
+            let recent = &self.caller.slot.recent;
+            recent.answer(recent.push(number, &args), status, result);
+            self.caller.slot.tally.count_polled(number, status);
+        }
     }
 }

@@ -18,7 +18,7 @@ pub fn dense_calls_are_all_answered() {
     let mut calls_made = 0_u64;
     while Instant::now() < end || calls_made < 5_000 {
         calls::null().unwrap();
-        random::fill(&mut buffer);
+        random::fill(&mut buffer).unwrap();
         assert_ne!(buffer, [0; 64]);
         buffer.fill(0);
         calls_made += 2;
@@ -61,7 +61,7 @@ pub fn lines_of_many_vcpus_do_not_mix() {
         let mut seen = Vec::new();
         for _ in 0..2_000 {
             let mut bytes = [0; 16];
-            random::fill(&mut bytes);
+            random::fill(&mut bytes).unwrap();
             seen.push(u128::from_ne_bytes(bytes));
         }
         seen

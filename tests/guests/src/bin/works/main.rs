@@ -52,6 +52,7 @@ fn main() -> Result<ExitCode, &'static str> {
 
         "null-calls" => transports::null_calls(),
         "batches" => transports::batches(),
+        "bursts" => transports::bursts(),
 
         "divide" => fault::divide(),
         "null" => fault::null(),
