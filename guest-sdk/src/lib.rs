@@ -18,7 +18,7 @@
 //! prints, waits, locks or reads the clock. In the *guest flavour* they work on the hypervisor.
 //!
 //! # Layers
-//! [`gate`] makes a call, [`line`] makes it without an exit where the host polls, [`calls`] has a function for each, and they need nothing else. A kernel with its own heap, scheduler and console
+//! [`gate`] makes a call, [`mod@line`] makes it without an exit where the host polls, [`calls`] has a function for each, and they need nothing else. A kernel with its own heap, scheduler and console
 //! uses those alone: the allocator, the panic handler and the entry point exist only where [`entry!`] expands to them.
 #![no_std]
 

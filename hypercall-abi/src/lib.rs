@@ -12,7 +12,7 @@
 //! | [`boot`] | the boot page: what a guest is told before its first instruction |
 //! | [`info`] | the shared-info page: time, clone generation |
 //! | [`vcpu`] | the vCPU page: events, the call line, the registration of a batch ring |
-//! | [`line`] | the handshake of a call line, as code |
+//! | [`mod@line`] | the handshake of a call line, as code |
 //! | [`batch`] | an entry of a batch ring |
 //! | [`fault`] | the frame of an exception that is reflected to the guest, and of a panic |
 //! | [`device`] | how a device is described |
