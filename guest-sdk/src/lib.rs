@@ -52,6 +52,7 @@ mod stand_in;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod trapped;
 
 pub use entry::{ExitCode, Termination};
 pub use hypercall_abi as abi;

@@ -47,6 +47,9 @@ pub mod feature {
     pub const BATCH: u64 = 1 << 1;
     /// The host serves doorbells.
     pub const DOORBELL: u64 = 1 << 2;
+    /// For comparison with the calls, the host emulates a PC's devices at their ports (16550 at 0x3f8, 8254 at 0x40, MC146818 at 0x70,
+    /// 8259A at 0x20 and 0xa0) and its privileged instructions at ring 3.
+    pub const TRAPPED: u64 = 1 << 3;
     /// What this version of the host offers wherever it can; the boot page says what it offers this VM.
-    pub const OFFERED: u64 = POLL | BATCH;
+    pub const OFFERED: u64 = POLL | BATCH | TRAPPED;
 }

@@ -59,6 +59,7 @@ fn abi() -> String {
         ("feature POLL", version::feature::POLL),
         ("feature BATCH", version::feature::BATCH),
         ("feature DOORBELL", version::feature::DOORBELL),
+        ("feature TRAPPED", version::feature::TRAPPED),
         ("batch STOP_ON_ERROR", batch::flags::STOP_ON_ERROR.into()),
         ("note KIND", note::KIND.into()),
         ("boot MAGIC", boot::MAGIC),

@@ -13,7 +13,7 @@ fn run(args: &[&str]) -> Finished {
 }
 
 /// Asserts that the guest did not get away from the host: a fault, an exit, or a loop that its limit ended.
-fn contained(finished: &Finished) {
+pub(crate) fn contained(finished: &Finished) {
     let contained = match finished.outcome.end {
         End::Fault(_) | End::Exit(_) => true,
         End::Stopped(reason) => reason == StopReason::TimeLimit,

@@ -11,6 +11,7 @@ mod overwrite;
 mod several;
 mod stop;
 mod transports;
+mod trapped;
 mod vcpus;
 mod works;
 

@@ -58,6 +58,13 @@ impl Boot {
         self
     }
 
+    /// With the trapped side.
+    #[must_use]
+    pub fn trapped(mut self) -> Boot {
+        self.config.machine.trapped = true;
+        self
+    }
+
     /// With these environment variables.
     #[must_use]
     pub fn env(mut self, variables: &[(&str, &str)]) -> Boot {

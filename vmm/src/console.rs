@@ -1,6 +1,7 @@
 //! The host's side of the console: where three streams go. Keeps nothing: a byte that was accepted has been handed to the
 //! host's kernel, and a full pipe holds the guest back.
 
+use crate::bell::{Bell, Way, Woken};
 use crate::{Error, config};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd};
@@ -75,6 +76,39 @@ impl Sink {
             Err(Errno::INTR | Errno::AGAIN) => Ok(0),
             answer => answer,
         }
+    }
+}
+
+/// What became of bytes that were to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    All,
+    /// The sender was to stop before all was sent.
+    Stopped,
+    /// The kernel refused the rest, which is this many bytes.
+    Refused(usize),
+}
+
+impl Sink {
+    /// Writes all of the bytes; blocks while the host's side is full, but not when the sender is to stop, which the bell announces.
+    pub fn send(&self, mut rest: &[u8], bell: &Bell, stopped: impl Fn() -> bool) -> Sent {
+        while !rest.is_empty() {
+            if let Some(fd) = self.awaited() {
+                // In this order: a stop after the look at it rings the bell.
+                bell.listen();
+                if stopped() {
+                    return Sent::Stopped;
+                }
+                if bell.sleep(None, Some((fd, Way::Out))) == Woken::Rung {
+                    continue;
+                }
+            }
+            match self.write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
+                Err(_) => return Sent::Refused(rest.len()),
+            }
+        }
+        Sent::All
     }
 }
 

@@ -45,6 +45,8 @@ mod shared;
 pub mod stats;
 mod tally;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
+mod trapped;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod vcpu;
 mod vm;
 mod watch;

@@ -14,6 +14,7 @@ use crate::poller::Polling;
 use crate::recent::Recent;
 use crate::stats::Stats;
 use crate::tally::Tally;
+use crate::trapped::Trapped;
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
 use hypercall_abi::Gpa;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub processor: &'static Processor,
     pub clock: Clock,
     pub console: Console,
+    /// What is there beside the calls, if the configuration asks for it.
+    pub trapped: Option<Trapped>,
     pub limits: Limits,
     pub slots: Box<[Arc<Slot>]>,
     /// The bounds of the first vCPU's stack, for reports.

@@ -47,22 +47,25 @@ pub enum ExitKind {
     Exception,
     /// A signal: a stop, a flush on another vCPU, a time limit.
     Kick,
-    /// Port I/O that no device answers.
+    /// Port I/O, of a device or of none.
     Port,
     /// A memory access that no RAM or device answers.
     Mmio,
+    /// A privileged instruction at ring 3, emulated.
+    Emulated,
     /// Shutdown, internal errors and all others.
     Other,
 }
 
 impl ExitKind {
     /// Every kind, in order.
-    pub const ALL: [ExitKind; 6] = [
+    pub const ALL: [ExitKind; 7] = [
         ExitKind::Call,
         ExitKind::Exception,
         ExitKind::Kick,
         ExitKind::Port,
         ExitKind::Mmio,
+        ExitKind::Emulated,
         ExitKind::Other,
     ];
 
@@ -75,6 +78,7 @@ impl ExitKind {
             ExitKind::Kick => "kick",
             ExitKind::Port => "port",
             ExitKind::Mmio => "mmio",
+            ExitKind::Emulated => "emulated",
             ExitKind::Other => "other",
         }
     }

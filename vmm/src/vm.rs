@@ -10,13 +10,12 @@ use crate::outcome::Outcome;
 use crate::platform::{Boot, Layout, corner, gate, map_all};
 use crate::poller::{self, Polling};
 use crate::shared::{Ending, Shared, Slot, Start, lock};
-use crate::vcpu::Vcpu;
+use crate::trapped::Trapped;
+use crate::vcpu::{Vcpu, registers};
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
 use hypercall_abi::version::feature;
 use hypercall_abi::{Gpa, map};
-use kvm_bindings::{Msrs, kvm_msr_entry};
-use kvm_ioctls::VcpuFd;
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
@@ -79,6 +78,16 @@ impl Vm {
                 "it needs the call classes {classes:?} (bits {missing:#x}), which limits.calls does not grant"
             )));
         }
+        let missing = plan.note.features & !features(config);
+        if missing != 0 {
+            let cure = match missing & feature::TRAPPED {
+                0 => "",
+                _ => "; machine.trapped = true offers one",
+            };
+            return Err(bad_image(format!(
+                "it needs ABI features {missing:#x}, which this VM does not offer{cure}"
+            )));
+        }
         if plan.note.devices != 0 {
             return Err(bad_image(format!(
                 "it needs devices {:#x}, and this VM has none",
@@ -101,7 +110,7 @@ impl Vm {
         let vm = kvm::create_vm(&kvm, &memory)?;
         let fd = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
         let khz = processor.tsc_khz(&fd)?;
-        let clock = Clock::start(khz, || guest_tsc(&fd))?;
+        let clock = Clock::start(khz, || registers::guest_tsc(&fd))?;
         clock.publish(&memory).map_err(|OutOfRange| no_room())?;
 
         let slots = (0..config.machine.vcpus)
@@ -117,6 +126,7 @@ impl Vm {
             processor,
             clock,
             console,
+            trapped: config.machine.trapped.then(Trapped::new),
             limits: config.limits.clone(),
             slots,
             stack: (layout.stack_start, layout.stack_end),
@@ -185,7 +195,13 @@ impl Vm {
 /// The ABI features that a VM is offered.
 fn features(config: &Config) -> u64 {
     let polled = config.calls.transport != Transport::Trap && poller::available();
-    feature::BATCH | if polled { feature::POLL } else { 0 }
+    let polled = if polled { feature::POLL } else { 0 };
+    let trapped = if config.machine.trapped {
+        feature::TRAPPED
+    } else {
+        0
+    };
+    feature::BATCH | polled | trapped
 }
 
 /// Copies the segments' contents. What follows them in memory is zero already.
@@ -244,7 +260,7 @@ fn furnish(
         gate::write(memory)?;
         corner::write_shared(memory)?;
         for index in 0..vcpus {
-            corner::write_task(memory, index)?;
+            corner::write_task(memory, index, config.machine.trapped)?;
         }
         boot.write(memory, layout)
     };
@@ -254,16 +270,4 @@ fn furnish(
 /// The platform area is part of the least memory a VM can have, so this does not happen.
 fn no_room() -> Error {
     Error::Config("the VM's memory has no room for the platform area".into())
-}
-
-fn guest_tsc(fd: &VcpuFd) -> Result<u64, Error> {
-    const IA32_TIME_STAMP_COUNTER: u32 = 0x10;
-    let entry = kvm_msr_entry {
-        index: IA32_TIME_STAMP_COUNTER,
-        ..Default::default()
-    };
-    let mut msrs = Msrs::from_entries(&[entry])
-        .map_err(|_| Error::Config("one register is too many".into()))?;
-    fd.get_msrs(&mut msrs).map_err(refused("KVM_GET_MSRS"))?;
-    Ok(msrs.as_slice().first().map_or(0, |entry| entry.data))
 }

@@ -1,7 +1,7 @@
 //! Class `console`.
 
 use super::{Answer, Caller};
-use crate::bell::{Way, Woken};
+use crate::console::Sent;
 use hypercall_abi::call::{STREAM_ERROR, STREAM_OUTPUT};
 use hypercall_abi::status::Again;
 use hypercall_abi::{Status, call};
@@ -27,24 +27,11 @@ pub(super) fn write(caller: &mut Caller, stream: u64, gpa: u64, len: u64) -> Ans
     if shared.memory.read(gpa, bytes).is_err() {
         return Status::BAD_ADDRESS.into();
     }
-    let mut rest = &*bytes;
-    while !rest.is_empty() {
-        if let Some(fd) = sink.awaited() {
-            // In this order: an end of the VM after the look at it rings the bell.
-            caller.slot.bell.listen();
-            if shared.ended() {
-                return Answer::Elsewhere;
-            }
-            if caller.slot.bell.sleep(None, Some((fd, Way::Out))) == Woken::Rung {
-                continue;
-            }
-        }
-        match sink.write(rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or(&[]),
-            Err(_) => return Answer::Is(Status::IO, len.saturating_sub(rest.len()) as u64),
-        }
+    match sink.send(bytes, &caller.slot.bell, || shared.ended()) {
+        Sent::All => Answer::Is(Status::OK, len as u64),
+        Sent::Stopped => Answer::Elsewhere,
+        Sent::Refused(rest) => Answer::Is(Status::IO, len.saturating_sub(rest) as u64),
     }
-    Answer::Is(Status::OK, len as u64)
 }
 
 pub(super) fn read(caller: &mut Caller, gpa: u64, len: u64) -> Answer {

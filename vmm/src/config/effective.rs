@@ -52,6 +52,7 @@ impl Config {
         writeln!(text, "vcpus = {}", machine.vcpus)?;
         writeln!(text, "memory = {}", quoted(&size::render(machine.memory)))?;
         writeln!(text, "huge_pages = {}", machine.huge_pages)?;
+        writeln!(text, "trapped = {}", machine.trapped)?;
 
         writeln!(text, "\n[console]")?;
         match &self.console {

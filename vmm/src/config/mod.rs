@@ -15,6 +15,7 @@
 //! | `[machine]` | `vcpus` | 1 to 64 | 1 |
 //! | | `memory` | `"2MiB"` to `"32GiB"`, in whole 4 KiB pages | `"64MiB"` |
 //! | | `huge_pages` | whether to ask the host for transparent huge pages | `true` |
+//! | | `trapped` | whether the devices and privileged instructions of a PC are emulated, to compare calls with | `false` |
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
@@ -134,6 +135,8 @@ pub struct Machine {
     pub memory: u64,
     /// Whether the host is asked for transparent huge pages.
     pub huge_pages: bool,
+    /// Whether it has the trapped side: a PC's UART, timer, clock and interrupt controllers, and privileged instructions at ring 3.
+    pub trapped: bool,
 }
 
 /// Where the console goes.
@@ -205,6 +208,7 @@ impl Config {
                 vcpus: 1,
                 memory: 64 << 20,
                 huge_pages: true,
+                trapped: false,
             },
             console: Console::Stdio,
             calls: Calls {

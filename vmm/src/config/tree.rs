@@ -49,6 +49,7 @@ struct MachineTable {
     vcpus: Option<VcpuCount>,
     memory: Option<Value<Memory>>,
     huge_pages: Option<bool>,
+    trapped: Option<bool>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -176,6 +177,9 @@ impl MachineTable {
         }
         if let Some(huge_pages) = self.huge_pages {
             machine.huge_pages = huge_pages;
+        }
+        if let Some(trapped) = self.trapped {
+            machine.trapped = trapped;
         }
     }
 }

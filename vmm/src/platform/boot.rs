@@ -10,6 +10,7 @@ use hypercall_abi::{Gpa, map, version};
 pub(crate) struct Boot<'a> {
     pub vcpus: u32,
     pub classes: Classes,
+    /// The features it offers.
     pub features: u64,
     pub xcr0: u64,
     pub seed: [u8; 32],

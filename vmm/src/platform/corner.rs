@@ -5,6 +5,7 @@
 
 use super::gate::{CALL_PORT, FAULT_PORT};
 use crate::memory::{Memory, OutOfRange};
+use crate::trapped;
 use hypercall_abi::{Gpa, fault::vector, map};
 
 /// GDT and IDT.
@@ -70,16 +71,20 @@ pub(crate) fn write_shared(memory: &Memory) -> Result<(), OutOfRange> {
     Ok(())
 }
 
-/// Writes a vCPU's task-state segment: the stacks of its exceptions and the one port it may use.
-pub(crate) fn write_task(memory: &Memory, vcpu: u32) -> Result<(), OutOfRange> {
+/// Writes a vCPU's task-state segment: the stacks of its exceptions and the ports it may use: that of calls, and those of
+/// the trapped side's devices if it has them.
+pub(crate) fn write_task(memory: &Memory, vcpu: u32, trapped: bool) -> Result<(), OutOfRange> {
     let page = task(vcpu);
     let (top, spare) = (page + map::PAGE_SIZE, page + map::PAGE_SIZE / 2);
     memory.store(Gpa(page + 4), &top)?; // RSP0
     memory.store(Gpa(page + 36), &spare)?; // IST1, for double faults
     memory.store(Gpa(page + 102), &(TSS as u16))?; // where the bitmap begins
     let mut bitmap = [0xff_u8; PORTS as usize / 8 + 1];
-    if let Some(byte) = bitmap.get_mut(usize::from(CALL_PORT / 8)) {
-        *byte &= !(1 << (CALL_PORT % 8));
+    let devices = trapped::PORTS.into_iter().filter(|_| trapped).flatten();
+    for port in devices.chain([CALL_PORT]) {
+        if let Some(byte) = bitmap.get_mut(usize::from(port / 8)) {
+            *byte &= !(1 << (port % 8));
+        }
     }
     memory.write(Gpa(page + TSS), &bitmap)
 }
@@ -145,17 +150,25 @@ mod tests {
     }
 
     #[test]
-    fn the_bitmap_opens_one_port() {
+    fn the_bitmap_opens_one_port_and_the_devices() {
         let memory = Memory::new(2 << 20).unwrap();
-        write_task(&memory, 0).unwrap();
-        let open: Vec<u64> = (0..PORTS)
-            .filter(|port| {
+        let open = |trapped: bool| -> Vec<u16> {
+            write_task(&memory, 0, trapped).unwrap();
+            let last: u8 = memory.load(Gpa(task(0) + u64::from(TASK_LIMIT))).unwrap();
+            assert_eq!(last, 0xff, "the bitmap ends in ones within the limit");
+            let closed = |port: &u64| {
                 let byte: u8 = memory.load(Gpa(task(0) + TSS + port / 8)).unwrap();
-                byte & 1 << (port % 8) == 0
-            })
-            .collect();
-        assert_eq!(open, [u64::from(CALL_PORT)]);
-        let last: u8 = memory.load(Gpa(task(0) + u64::from(TASK_LIMIT))).unwrap();
-        assert_eq!(last, 0xff, "the bitmap ends in ones within the limit");
+                byte & 1 << (port % 8) != 0
+            };
+            (0..PORTS)
+                .filter(|port| !closed(port))
+                .map(|port| port as u16)
+                .collect()
+        };
+        assert_eq!(open(false), [CALL_PORT]);
+        let mut expected: Vec<u16> = trapped::PORTS.into_iter().flatten().collect();
+        expected.push(CALL_PORT);
+        expected.sort_unstable();
+        assert_eq!(open(true), expected);
     }
 }

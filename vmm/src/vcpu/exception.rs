@@ -1,10 +1,11 @@
-//! An exception at ring 3: reflected to the guest's handler, or the end of the VM.
+//! An exception at ring 3: an instruction to emulate, reflected to the guest's handler, or the end of the VM.
 
 use super::{Next, Vcpu, registers};
 use crate::Error;
 use crate::fault::{Cause, Registers};
 use crate::kvm::refused;
 use crate::platform::corner;
+use crate::stats::ExitKind;
 use hypercall_abi::Gpa;
 use hypercall_abi::fault::{FaultFrame, vector};
 use kvm_bindings::kvm_regs;
@@ -39,6 +40,7 @@ impl Vcpu {
             None
         };
         let Some(pushed) = pushed else {
+            self.count(ExitKind::Exception);
             return self
                 .broken("a write to a port that only the host's exception stubs use".into());
         };
@@ -53,6 +55,15 @@ impl Vcpu {
             code,
             ring0,
         } = pushed;
+        let emulated = match vector {
+            vector::PROTECTION | vector::INVALID_OPCODE if !ring0 => self.emulate(regs, sregs)?,
+            _ => None,
+        };
+        if let Some(next) = emulated {
+            self.count(ExitKind::Emulated);
+            return Ok(next);
+        }
+        self.count(ExitKind::Exception);
         if let Some(first) = self.handling {
             return Ok(self.fault(
                 Cause::Nested {

@@ -9,6 +9,7 @@ use crate::kvm::refused;
 use crate::platform::gate::{CALL_PORT, FAULT_PORT};
 use crate::poller::Polling;
 use crate::stats::ExitKind;
+use crate::trapped::{Trapped, Wide};
 use hypercall_abi::call::Carrier;
 use hypercall_abi::{Status, call};
 use kvm_ioctls::{VcpuExit, VcpuFd};
@@ -19,6 +20,11 @@ pub(super) enum Exit {
     Call,
     Exception,
     Kick,
+    /// A read of a port that has been answered.
+    PortRead,
+    /// A write to a port that has been taken, and the byte that it sent to the console.
+    PortWritten(Option<u8>),
+    /// Port I/O that nobody answers.
     Port {
         port: u16,
         write: bool,
@@ -33,20 +39,26 @@ pub(super) enum Exit {
     Other(String),
 }
 
-/// Runs the guest until its next exit.
-pub(super) fn enter(fd: &mut VcpuFd) -> Result<Exit, Error> {
+/// Runs the guest until its next exit, and answers port I/O if there are devices.
+pub(super) fn enter(fd: &mut VcpuFd, trapped: Option<&Trapped>) -> Result<Exit, Error> {
     let exit = match fd.run() {
         Ok(VcpuExit::IoOut(CALL_PORT, _)) => Exit::Call,
         Ok(VcpuExit::IoOut(FAULT_PORT, _)) => Exit::Exception,
-        Ok(VcpuExit::IoOut(port, data)) => Exit::Port {
-            port,
-            write: true,
-            size: data.len(),
+        Ok(VcpuExit::IoOut(port, data)) => match trapped.map(|trapped| trapped.write(port, data)) {
+            Some(Ok(sent)) => Exit::PortWritten(sent),
+            None | Some(Err(Wide)) => Exit::Port {
+                port,
+                write: true,
+                size: data.len(),
+            },
         },
-        Ok(VcpuExit::IoIn(port, data)) => Exit::Port {
-            port,
-            write: false,
-            size: data.len(),
+        Ok(VcpuExit::IoIn(port, data)) => match trapped.map(|trapped| trapped.read(port, data)) {
+            Some(Ok(())) => Exit::PortRead,
+            None | Some(Err(Wide)) => Exit::Port {
+                port,
+                write: false,
+                size: data.len(),
+            },
         },
         Ok(VcpuExit::MmioRead(address, data)) => Exit::Memory {
             address,
@@ -83,20 +95,28 @@ impl Vcpu {
                 self.count(ExitKind::Call);
                 self.call()
             }
-            Exit::Exception => {
-                self.count(ExitKind::Exception);
-                self.exception()
-            }
+            Exit::Exception => self.exception(),
             Exit::Kick => {
                 self.count(ExitKind::Kick);
+                Ok(Next::Go)
+            }
+            Exit::PortRead => {
+                self.count(ExitKind::Port);
+                Ok(Next::Go)
+            }
+            Exit::PortWritten(sent) => {
+                self.count(ExitKind::Port);
+                self.port_written(sent);
                 Ok(Next::Go)
             }
             Exit::Port { port, write, size } => {
                 self.count(ExitKind::Port);
                 let verb = if write { "write to" } else { "read from" };
-                self.broken(format!(
-                    "a {size}-byte {verb} port {port:#x}, which no device answers"
-                ))
+                let why = match self.shared.trapped {
+                    Some(_) => "whose device has registers of one byte",
+                    None => "which no device answers",
+                };
+                self.broken(format!("a {size}-byte {verb} port {port:#x}, {why}"))
             }
             Exit::Memory {
                 address,

@@ -1,10 +1,11 @@
 //! One vCPU and the thread that runs it.
 //!
 //! [`Vcpu::live`] is its whole life: wait for a start, run until it stops or the VM ends, wait again. What an exit means is
-//! decided in [`exit`], an exception's fate in [`exception`], a call's in [`crate::calls`].
+//! decided in [`exit`], an exception's fate in [`exception`], a privileged instruction's in [`privileged`], a call's in [`crate::calls`].
 
 mod exception;
 mod exit;
+mod privileged;
 pub(crate) mod registers;
 
 use crate::backtrace::{self, MAX_FRAMES};
@@ -14,6 +15,7 @@ use crate::kvm::refused;
 use crate::poller::Density;
 use crate::shared::{Shared, Slot, Start, lock};
 use crate::stats::{ExitKind, Stats};
+use crate::trapped::Privileged;
 use crate::{End, Error};
 pub(crate) use exception::{FRAME_ROOM, Handler};
 use hypercall_abi::map::vcpu_page;
@@ -41,6 +43,8 @@ pub(crate) struct Vcpu {
     pub(crate) handler: Option<Handler>,
     /// The vector it is handling now.
     pub(crate) handling: Option<u32>,
+    /// What its privileged instructions see, where they are emulated.
+    privileged: Option<Privileged>,
 }
 
 /// How a call, an exception or an exit leaves the vCPU.
@@ -72,6 +76,7 @@ impl Vcpu {
             scratch: vec![0; call::MAX_TRANSFER as usize].into_boxed_slice(),
             handler: None,
             handling: None,
+            privileged: None,
         };
         registers::set_processor(&vcpu.fd, vcpu.shared.processor, index)?;
         vcpu.fd.set_sync_valid_reg(SyncReg::Register);
@@ -118,6 +123,7 @@ impl Vcpu {
             registers::start(&mut self.fd, &self.shared, self.index, start);
             self.handler = None;
             self.handling = None;
+            self.privileged = self.first_privileged();
             let done_word = match self.run(slot)? {
                 Next::Go => break, // the VM has ended
                 Next::End(end) => {
@@ -186,7 +192,7 @@ impl Vcpu {
                 slot.in_guest.store(false, Ordering::SeqCst);
                 continue;
             }
-            let exit = exit::enter(&mut self.fd);
+            let exit = exit::enter(&mut self.fd, self.shared.trapped.as_ref());
             slot.in_guest.store(false, Ordering::SeqCst);
             match self.handle(exit?)? {
                 Next::Go => {}

@@ -6,7 +6,9 @@ use crate::kvm::{Processor, refused};
 use crate::platform::corner;
 use crate::shared::{Shared, Start};
 use hypercall_abi::map;
-use kvm_bindings::{kvm_dtable, kvm_fpu, kvm_regs, kvm_segment, kvm_sregs, kvm_xcr, kvm_xcrs};
+use kvm_bindings::{
+    Msrs, kvm_dtable, kvm_fpu, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs, kvm_xcr, kvm_xcrs,
+};
 use kvm_ioctls::{SyncReg, VcpuFd};
 
 /// PE, MP, ET, NE, WP, AM, PG.
@@ -167,6 +169,19 @@ pub(super) fn flush_translations(fd: &VcpuFd) -> Result<(), Error> {
     let mut sregs = fd.get_sregs().map_err(refused("KVM_GET_SREGS"))?;
     sregs.cr3 ^= CR3_WRITE_THROUGH;
     fd.set_sregs(&sregs).map_err(refused("KVM_SET_SREGS"))
+}
+
+/// What the guest's TSC reads now.
+pub(crate) fn guest_tsc(fd: &VcpuFd) -> Result<u64, Error> {
+    const IA32_TIME_STAMP_COUNTER: u32 = 0x10;
+    let entry = kvm_msr_entry {
+        index: IA32_TIME_STAMP_COUNTER,
+        ..Default::default()
+    };
+    let mut msrs = Msrs::from_entries(&[entry])
+        .map_err(|_| Error::Config("one register is too many".into()))?;
+    fd.get_msrs(&mut msrs).map_err(refused("KVM_GET_MSRS"))?;
+    Ok(msrs.as_slice().first().map_or(0, |entry| entry.data))
 }
 
 /// Whether an address has bit 47 copied into all bits above it.

@@ -30,6 +30,7 @@ fn every_key_is_understood() {
         vcpus = 4
         memory = "1GiB"
         huge_pages = false
+        trapped = true
 
         [console]
         to = { file = "log/console.txt" }
@@ -60,7 +61,7 @@ fn every_key_is_understood() {
     );
     assert_eq!(config.machine.vcpus, 4);
     assert_eq!(config.machine.memory, 1 << 30);
-    assert!(!config.machine.huge_pages);
+    assert!(!config.machine.huge_pages && config.machine.trapped);
     assert_eq!(config.console, Console::File(here.join("log/console.txt")));
     assert_eq!(config.limits.time, Some(Duration::from_secs(10)));
     assert_eq!(config.limits.grace, Duration::from_millis(500));
@@ -107,6 +108,7 @@ fn the_effective_configuration_reads_back_as_the_same() {
         vcpus = 64
         memory = "2052KiB"
         huge_pages = false
+        trapped = true
         [console]
         to = { file = "a \" b.log" }
         [limits]

@@ -22,6 +22,8 @@ macro_rules! require_kvm {
     };
 }
 
+mod trapped; // after the macro that it uses
+
 /// A guest's files, in a directory of its own.
 struct Guest {
     directory: PathBuf,

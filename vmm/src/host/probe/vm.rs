@@ -140,7 +140,7 @@ fn write(memory: &Memory) -> Result<(), OutOfRange> {
     ];
     map_all(memory, &ranges).map_err(|_| OutOfRange)?;
     corner::write_shared(memory)?;
-    corner::write_task(memory, 0)?;
+    corner::write_task(memory, 0, false)?;
     programs::write(memory)
 }
 

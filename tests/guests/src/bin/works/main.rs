@@ -11,6 +11,7 @@ mod memory;
 mod threads;
 mod time;
 mod transports;
+mod trapped;
 
 use guest_sdk::{ExitCode, env, shutdown};
 
@@ -53,6 +54,9 @@ fn main() -> Result<ExitCode, &'static str> {
         "null-calls" => transports::null_calls(),
         "batches" => transports::batches(),
         "bursts" => transports::bursts(),
+        "trapped-console" => trapped::console(),
+        "trapped-clock" => trapped::clock(),
+        "trapped-timer" => trapped::timer(),
 
         "divide" => fault::divide(),
         "null" => fault::null(),
