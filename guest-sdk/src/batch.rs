@@ -17,12 +17,13 @@
 
 use crate::calls;
 use crate::line;
-use crate::platform::{EntryWords, Vcpu};
+use crate::platform::Vcpu;
 use alloc::boxed::Box;
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 use hypercall_abi::batch::{MAX_ENTRIES, flags};
+use hypercall_abi::words::EntryWords;
 use hypercall_abi::{Status, call};
 
 /// Why a batch cannot be made, filled or submitted, or what a command in it was answered.

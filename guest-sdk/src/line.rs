@@ -4,8 +4,9 @@
 //! by one word that the host writes: nothing here has to know how the host decides.
 
 use crate::gate::{self, Answer};
-use crate::platform::{LineWords, Vcpu, Word, patience, poller_awake};
+use crate::platform::{Vcpu, Word, patience, poller_awake};
 use core::sync::atomic::Ordering;
+use hypercall_abi::words::LineWords;
 use hypercall_abi::{Status, call, line};
 
 /// Looks at the line before the first look at the time: some hundred nanoseconds, in which a poller that is there answers.

@@ -3,13 +3,12 @@
 //! Owns the pointers into the platform area. What the fields mean is `hypercall-abi`'s, what they are used for is
 //! [`time`](crate::time)'s, [`event`](crate::event)'s and [`env`](crate::env)'s.
 
-use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use hypercall_abi::batch::BatchEntry;
 use hypercall_abi::boot::BootPage;
 #[cfg(any(pv_guest, target_os = "none"))]
 use hypercall_abi::info::Time;
-use hypercall_abi::vcpu::{BatchRing, CallLine, VcpuPage};
+use hypercall_abi::vcpu::VcpuPage;
+use hypercall_abi::words::{LineWords, RingWords};
 
 #[cfg(not(any(pv_guest, target_os = "none")))]
 use crate::stand_in as place;
@@ -142,61 +141,6 @@ impl Vcpu {
         }
     }
 }
-
-/// A [`CallLine`] as both sides use it while it is shared.
-#[repr(C, align(64))]
-pub(crate) struct LineWords {
-    pub(crate) post: AtomicU32,
-    pub(crate) number: AtomicU32,
-    pub(crate) args: [AtomicU64; 6],
-    pub(crate) status: AtomicU32,
-    pub(crate) answered: AtomicU32,
-}
-
-const _: () = {
-    assert!(size_of::<LineWords>() == size_of::<CallLine>());
-    assert!(offset_of!(LineWords, number) == offset_of!(CallLine, number));
-    assert!(offset_of!(LineWords, args) == offset_of!(CallLine, args));
-    assert!(offset_of!(LineWords, status) == offset_of!(CallLine, status));
-    assert!(offset_of!(LineWords, answered) == offset_of!(CallLine, answered));
-};
-
-/// A [`BatchRing`] likewise.
-#[repr(C, align(64))]
-pub(crate) struct RingWords {
-    pub(crate) entries_gpa: AtomicU64,
-    pub(crate) entries: AtomicU32,
-    pub(crate) flags: AtomicU32,
-    pub(crate) queued: AtomicU32,
-    reserved0: [AtomicU32; 11],
-    pub(crate) served: AtomicU32,
-    reserved1: [AtomicU32; 15],
-}
-
-const _: () = {
-    assert!(size_of::<RingWords>() == size_of::<BatchRing>());
-    assert!(offset_of!(RingWords, entries) == offset_of!(BatchRing, entries));
-    assert!(offset_of!(RingWords, flags) == offset_of!(BatchRing, flags));
-    assert!(offset_of!(RingWords, queued) == offset_of!(BatchRing, queued));
-    assert!(offset_of!(RingWords, served) == offset_of!(BatchRing, served));
-};
-
-/// A [`BatchEntry`] likewise.
-#[repr(C, align(64))]
-#[derive(Default)]
-pub(crate) struct EntryWords {
-    pub(crate) number: AtomicU32,
-    pub(crate) status: AtomicU32,
-    pub(crate) args: [AtomicU64; 6],
-    pub(crate) result: AtomicU64,
-}
-
-const _: () = {
-    assert!(size_of::<EntryWords>() == size_of::<BatchEntry>());
-    assert!(offset_of!(EntryWords, status) == offset_of!(BatchEntry, status));
-    assert!(offset_of!(EntryWords, args) == offset_of!(BatchEntry, args));
-    assert!(offset_of!(EntryWords, result) == offset_of!(BatchEntry, result));
-};
 
 /// What this SDK keeps in a vCPU page's guest words.
 #[derive(Clone, Copy)]

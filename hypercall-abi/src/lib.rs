@@ -17,6 +17,7 @@
 //! | [`fault`] | the frame of an exception that is reflected to the guest, and of a panic |
 //! | [`device`] | how a device is described |
 //! | [`note`] | the ELF note every guest image carries |
+//! | [`words`] | what both sides change while they share it, as atomic words |
 //! | [`version`] | how this contract may change |
 //!
 //! # Rules of the wire
@@ -60,6 +61,7 @@ pub mod note;
 pub mod status;
 pub mod vcpu;
 pub mod version;
+pub mod words;
 
 pub use gpa::Gpa;
 pub use status::Status;

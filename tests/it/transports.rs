@@ -2,10 +2,10 @@
 
 use hypercall_abi::call;
 use std::time::Duration;
-use trapless_tests::{Boot, require_kvm};
+use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::StopReason;
 use vmm::config::Transport;
-use vmm::stats::ExitKind;
+use vmm::stats::{CallCount, ExitKind};
 
 /// Runs a hostile case under every transport.
 fn under_all(case: &str, vcpus: u32) {
@@ -13,6 +13,14 @@ fn under_all(case: &str, vcpus: u32) {
         let boot = Boot::guest("hostile", &[case]).vcpus(vcpus);
         boot.transport(transport).run().passed();
     }
+}
+
+/// What is counted of null calls.
+fn null_calls(finished: &Finished) -> CallCount {
+    let mut counts = finished.outcome.stats.calls.iter();
+    *counts
+        .find(|count| count.number == call::NULL)
+        .expect("a row for each call")
 }
 
 #[test]
@@ -84,11 +92,7 @@ fn polled_calls_make_no_exit() {
         .run();
     finished.passed();
     let stats = &finished.outcome.stats;
-    let null = stats
-        .calls
-        .iter()
-        .find(|count| count.number == call::NULL)
-        .unwrap();
+    let null = null_calls(&finished);
     assert_eq!(
         (null.made, null.refused),
         (20_000, 0),
@@ -172,12 +176,7 @@ fn a_batch_is_one_call() {
         .transport(Transport::Trap)
         .run();
     finished.passed();
-    let stats = &finished.outcome.stats;
-    let null = stats
-        .calls
-        .iter()
-        .find(|count| count.number == call::NULL)
-        .unwrap();
+    let null = null_calls(&finished);
     assert_eq!(
         (null.made, null.batched),
         (2048, 2048),

@@ -1,46 +1,15 @@
 //! Structs in guest memory that are nothing but atomic words: the only things there that the host may point at.
 //!
-//! Each mirrors a struct of the ABI, field for field. Whatever the guest does to it meanwhile, a load yields some value,
-//! which the host then checks as its own copy.
+//! They are [`hypercall_abi::words`]'. Whatever the guest does to one meanwhile, a load yields some value, which the host then
+//! checks as its own copy.
 
 use super::{Memory, OutOfRange};
-use hypercall_abi::batch::BatchEntry;
 use hypercall_abi::map::{MAX_VCPUS, vcpu_page};
-use hypercall_abi::vcpu::{CallLine, VcpuPage};
+use hypercall_abi::vcpu::VcpuPage;
+pub(crate) use hypercall_abi::words::{EntryWords, LineWords};
 use hypercall_abi::{Gpa, Status};
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-/// [`CallLine`].
-#[repr(C, align(64))]
-pub(crate) struct LineWords {
-    pub post: AtomicU32,
-    pub number: AtomicU32,
-    pub args: [AtomicU64; 6],
-    pub status: AtomicU32,
-    pub answered: AtomicU32,
-}
-
-/// [`BatchEntry`].
-#[repr(C, align(64))]
-pub(crate) struct EntryWords {
-    pub number: AtomicU32,
-    pub status: AtomicU32,
-    pub args: [AtomicU64; 6],
-    pub result: AtomicU64,
-}
-
-const _: () = {
-    assert!(size_of::<LineWords>() == size_of::<CallLine>());
-    assert!(offset_of!(LineWords, number) == offset_of!(CallLine, number));
-    assert!(offset_of!(LineWords, args) == offset_of!(CallLine, args));
-    assert!(offset_of!(LineWords, status) == offset_of!(CallLine, status));
-    assert!(offset_of!(LineWords, answered) == offset_of!(CallLine, answered));
-    assert!(size_of::<EntryWords>() == size_of::<BatchEntry>());
-    assert!(offset_of!(EntryWords, status) == offset_of!(BatchEntry, status));
-    assert!(offset_of!(EntryWords, args) == offset_of!(BatchEntry, args));
-    assert!(offset_of!(EntryWords, result) == offset_of!(BatchEntry, result));
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Copies six arguments, each once.
 pub(crate) fn copy(args: &[AtomicU64; 6]) -> [u64; 6] {
@@ -100,6 +69,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hypercall_abi::vcpu::CallLine;
 
     #[test]
     fn lines_are_where_the_abi_says() {
