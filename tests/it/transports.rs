@@ -27,10 +27,17 @@ fn null_calls(finished: &Finished) -> CallCount {
 fn a_line_that_changes_while_it_is_read() {
     require_kvm!();
     for transport in Transport::ALL {
-        // Its random calls may end the VM in any way but one: the host is unharmed, and the VM has ended.
+        // Its random calls may overwrite anything of its own, so that it may end in any way. What must not happen: that it does
+        // not end, or that the host cannot serve the next one.
         let boot = Boot::guest("hostile", &["scribbled-line"]).limit(Duration::from_secs(20));
         let finished = boot.transport(transport).run();
-        assert_eq!(finished.exits(ExitKind::Other), 0, "{}", finished.story());
+        assert!(
+            finished.outcome.stats.total_exits() > 0,
+            "{}",
+            finished.story()
+        );
+        let next = Boot::guest("hostile", &["once-only"]);
+        next.transport(transport).run().passed();
     }
 }
 

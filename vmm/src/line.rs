@@ -46,6 +46,8 @@ impl Shared for Line<'_, '_> {
         let args = copy(&self.words.args);
         match carried(self.caller, number, &args) {
             Answer::Is(status, result) => {
+                // Before the answer: a guest that has its answer may end, and then every call has been counted.
+                self.caller.slot.tally.count_polled(number, status);
                 self.words.args[0].store(result, Ordering::Relaxed);
                 self.words.status.store(status.0, Ordering::Relaxed);
                 self.served = Some(Served {
@@ -73,7 +75,6 @@ impl Shared for Line<'_, '_> {
         {
             let recent = &self.caller.slot.recent;
             recent.answer(recent.push(number, &args), status, result);
-            self.caller.slot.tally.count_polled(number, status);
         }
     }
 }
