@@ -4,7 +4,7 @@
 use crate::bell::{Bell, Way, Woken};
 use crate::{Error, config};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::fs::File;
@@ -16,7 +16,14 @@ const CERTAIN: usize = 4096;
 pub(crate) struct Console {
     output: Sink,
     error: Sink,
-    input: bool,
+    input: Source,
+}
+
+/// Where bytes come from.
+enum Source {
+    Stdin,
+    File(File),
+    Nowhere,
 }
 
 /// Where bytes go.
@@ -119,7 +126,7 @@ impl Console {
             config::Console::Stdio => Console {
                 output: Sink::Stdout(Pace::of(rustix::stdio::stdout())),
                 error: Sink::Stderr(Pace::of(rustix::stdio::stderr())),
-                input: true,
+                input: Source::Stdin,
             },
             config::Console::File(path) => {
                 let os = |source| Error::Os {
@@ -135,15 +142,25 @@ impl Console {
                 Console {
                     output: Sink::File(file),
                     error,
-                    input: false,
+                    input: Source::Nowhere,
                 }
             }
             config::Console::None => Console {
                 output: Sink::Nowhere,
                 error: Sink::Nowhere,
-                input: false,
+                input: Source::Nowhere,
             },
         })
+    }
+
+    /// A console that ends in this process: `input` and `output` are the guest's ends of pipes whose other ends are served. What goes to
+    /// standard error is thrown away.
+    pub fn piped(input: OwnedFd, output: OwnedFd) -> Console {
+        Console {
+            output: Sink::File(output.into()),
+            error: Sink::Nowhere,
+            input: Source::File(input.into()),
+        }
     }
 
     /// Where a stream goes.
@@ -179,7 +196,11 @@ impl Console {
     }
 
     /// The descriptor that becomes readable when there is input; `None` for a console that has ended.
-    pub fn input(&self) -> Option<BorrowedFd<'static>> {
-        self.input.then(rustix::stdio::stdin)
+    pub fn input(&self) -> Option<BorrowedFd<'_>> {
+        match &self.input {
+            Source::Stdin => Some(rustix::stdio::stdin()),
+            Source::File(file) => Some(file.as_fd()),
+            Source::Nowhere => None,
+        }
     }
 }

@@ -15,6 +15,7 @@
 )]
 
 pub mod backtrace;
+pub mod bench;
 mod bell;
 pub mod build;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here

@@ -59,6 +59,15 @@ impl Vm {
     /// # Errors
     /// [`Error`] says what the host, the image or the configuration lacks.
     pub fn new(config: &Config, image: &Path) -> Result<Vm, Error> {
+        Vm::with_console(config, image, || Console::open(&config.console))
+    }
+
+    /// [`new`](Vm::new), with a console that no configuration can describe.
+    pub(crate) fn with_console(
+        config: &Config,
+        image: &Path,
+        console: impl FnOnce() -> Result<Console, Error>,
+    ) -> Result<Vm, Error> {
         let created = Instant::now();
         config.check()?;
         let bad_image = |problem| Error::Image {
@@ -67,7 +76,7 @@ impl Vm {
         };
         let kvm = kvm::open()?;
         let processor = Processor::of(&kvm)?;
-        let console = Console::open(&config.console)?;
+        let console = console()?;
 
         let mut file = File::open(image).map_err(|error| bad_image(error.to_string()))?;
         let plan = Plan::read_file(&file).map_err(bad_image)?;

@@ -1,5 +1,6 @@
 //! The command line: what may be said on it, and which module does it.
 
+mod bench;
 mod build;
 mod check;
 mod doctor;
@@ -29,6 +30,7 @@ pub enum Command {
     Build(build::Build),
     Doctor(doctor::Doctor),
     New(new::New),
+    Bench(bench::Bench),
 }
 
 impl Command {
@@ -43,6 +45,7 @@ impl Command {
             Command::Build(build) => build.execute(),
             Command::Doctor(doctor) => doctor.execute(),
             Command::New(new) => new.execute(),
+            Command::Bench(bench) => bench.execute(),
         }
     }
 }

@@ -1,0 +1,110 @@
+//! What `trapless bench` runs in a VM: a table of operations, and a loop that carries out one of them for a while whenever the
+//! host says so.
+//!
+//! The host writes lines to the console, and gets lines back:
+//!
+//! | line | answer |
+//! |---|---|
+//! | (start) | `ready` |
+//! | `run NAME CHUNK CHUNKS SINGLES`, three lengths in TSC ticks | `block ROUNDS COST`, the cost in thousandths of a tick a round |
+//! | `warm NAME CHUNK CHUNKS SINGLES` | the same, and forgotten |
+//! | `histogram NAME` | `histogram MAX BUCKET:COUNT ...`, of all blocks until now |
+//!
+//! With the arguments `once NAME CHUNK CHUNKS SINGLES` it runs that one block and exits, for the host to count what it took.
+#![no_std]
+#![cfg_attr(not(test), no_main)]
+
+extern crate alloc;
+
+#[path = "../../vmm/src/bench/block.rs"]
+mod block;
+#[path = "../../vmm/src/bench/histogram.rs"]
+mod histogram;
+mod rows;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use block::{Plan, Run};
+use guest_sdk::abi::Status;
+use guest_sdk::console::stdin;
+use guest_sdk::{env, print, println, thread};
+use histogram::Histogram;
+
+guest_sdk::entry!(main);
+
+/// Histograms by the row's name.
+type Histograms = BTreeMap<&'static str, Box<Histogram>>;
+
+/// Lengths for who runs this by hand: a block of some 10 ms.
+const BY_HAND: Plan = Plan {
+    chunk: 250_000,
+    chunks: 12_000_000,
+    singles: 12_000_000,
+};
+
+fn main() -> Result<(), Status> {
+    // The second vCPU's thread exists from now on, and the host can pin it.
+    if let Ok(second) = thread::spawn(|| ()) {
+        second.join();
+    }
+    let mut histograms = Histograms::new();
+    let mut args = env::args().skip(1);
+    if args.next() == Some("once") {
+        answer_run(&mut Histograms::new(), args);
+        return Ok(());
+    }
+    println!("ready");
+    for line in stdin().lines() {
+        let line = line?;
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("warm") => answer_run(&mut Histograms::new(), words),
+            Some("run") => answer_run(&mut histograms, words),
+            Some("histogram") => answer_histogram(&histograms, words.next().unwrap_or_default()),
+            _ => println!("what is {line:?}?"),
+        }
+    }
+    Ok(())
+}
+
+fn answer_run<'w>(histograms: &mut Histograms, mut words: impl Iterator<Item = &'w str>) {
+    let name = words.next().unwrap_or_default();
+    let Some((name, row)) = rows::ROWS.iter().find(|(known, _)| *known == name) else {
+        println!("there is no row {name:?}");
+        return;
+    };
+    let mut length = |default| words.next().map_or(Some(default), |word| word.parse().ok());
+    let lengths = (
+        length(BY_HAND.chunk),
+        length(BY_HAND.chunks),
+        length(BY_HAND.singles),
+    );
+    let (Some(chunk), Some(chunks), Some(singles)) = lengths else {
+        println!("a length is not a number of ticks");
+        return;
+    };
+    let plan = Plan {
+        chunk,
+        chunks,
+        singles,
+    };
+    let histogram = histograms
+        .entry(name)
+        .or_insert_with(|| Box::new(Histogram::new()));
+    let mut run = Run::new(plan, histogram);
+    row(&mut run);
+    let cost = run.middle_cost();
+    println!("block {} {cost}", run.rounds);
+}
+
+fn answer_histogram(histograms: &Histograms, name: &str) {
+    let Some(histogram) = histograms.get(name) else {
+        println!("nothing was run of {name:?}");
+        return;
+    };
+    print!("histogram {}", histogram.max);
+    for (bucket, count) in histogram.filled() {
+        print!(" {bucket}:{count}");
+    }
+    println!();
+}

@@ -1,0 +1,151 @@
+//! The operations. Each is a function that sets up what it needs and hands one round to the loop; what a row means, and what it
+//! is compared with, is said in the host's table, by the same name.
+
+use crate::block::{Run, now};
+use core::arch::x86_64::__cpuid;
+use core::hint::{black_box, spin_loop};
+use guest_sdk::event::{self, current_vcpu};
+use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
+use guest_sdk::time::now_ns;
+use guest_sdk::{calls, platform, thread};
+
+/// One row's name and function.
+type Row = (&'static str, fn(&mut Run));
+
+/// Every row.
+pub const ROWS: &[Row] = &[
+    ("nothing", |run| run.over(|| ())),
+    ("null/trap", |run| run.over(|| done(calls::null()))),
+    ("random/trap/64", |run| random::<64>(run)),
+    ("random/trap/4096", |run| random::<4096>(run)),
+    ("console/trap/1", |run| write::<1>(run)),
+    ("console/trap/64", |run| write::<64>(run)),
+    ("console/trap/4096", |run| write::<4096>(run)),
+    ("clock/page", |run| run.over(|| _ = black_box(now_ns()))),
+    ("timer/trap", timer),
+    ("identify/page", |run| run.over(identify_by_page)),
+    ("identify/cpuid", |run| run.over(identify_by_cpuid)),
+    ("remap/trap/1", |run| remap(run, 1)),
+    ("remap/trap/64", |run| remap(run, 64)),
+    ("remap/trap/1024", |run| remap(run, 1024)),
+    ("notify/trap", |run| run.over(|| done(calls::notify(1, UNHEARD)))),
+    ("notify/word", |run| ping(run, spin_for)),
+    ("notify/wait", |run| ping(run, wait_for)),
+];
+
+/// What answers on the other vCPU, and the answer.
+const PING: u64 = 1 << 40;
+const PONG: u64 = 1 << 41;
+const STOP: u64 = 1 << 42;
+/// An event that nobody waits for.
+const UNHEARD: u64 = 1 << 43;
+
+/// A refused call has measured nothing.
+fn done<T>(answer: Result<T, guest_sdk::abi::Status>) {
+    if let Err(status) = answer {
+        panic!("a call was refused: {status}");
+    }
+}
+
+/// Bytes go in: to standard error, which leads nowhere here, so that the call is all there is.
+fn write<const BYTES: usize>(run: &mut Run) {
+    let bytes = [b'.'; BYTES];
+    run.over(|| done(calls::console_write(calls::STREAM_ERROR, black_box(&bytes))));
+}
+
+/// Bytes come out.
+fn random<const BYTES: usize>(run: &mut Run) {
+    let mut bytes = [0; BYTES];
+    run.over(|| done(calls::random(black_box(&mut bytes))));
+}
+
+/// How much later than asked a wait ends.
+fn timer(run: &mut Run) {
+    const AHEAD_NS: u64 = 100_000;
+    run.timed(|| {
+        let start = now();
+        let start_ns = now_ns();
+        let _ = calls::wait(0, start_ns + AHEAD_NS); // timed out: that is what it is for
+        let (ticks, ns) = (now() - start, now_ns() - start_ns);
+        // The lateness in ticks, by the rule of three.
+        let late = u128::from(ns.saturating_sub(AHEAD_NS)) * u128::from(ticks) / u128::from(ns);
+        late as u64
+    });
+}
+
+fn identify_by_page() {
+    let page = black_box(platform::boot());
+    black_box((page.vcpus, page.memory_bytes, page.features));
+}
+
+fn identify_by_cpuid() {
+    black_box(__cpuid(black_box(0)));
+}
+
+/// Maps a window of pages onto one of two others, in turn, and flushes. The window shows afterwards which.
+fn remap(run: &mut Run, pages: usize) {
+    use alloc::vec;
+    let size = pages * PAGE_SIZE as usize;
+    let aligned = |bytes: &[u8]| (bytes.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
+    let mut memory = vec![0_u8; 3 * size + PAGE_SIZE as usize];
+    let first = aligned(&memory);
+    let offset = (first - memory.as_ptr() as u64) as usize;
+    let window = first..first + size as u64;
+    let backs = [first + size as u64, first + 2 * size as u64];
+    for (mark, back) in [1, 2].into_iter().zip(1..) {
+        memory[offset + back * size..][..size].fill(mark);
+    }
+    let mut turn = 0;
+    let mut map = |to: u64| {
+        let mut edit = Edit::begin();
+        // SAFETY: nothing refers into the window but the volatile look below.
+        let mapped = unsafe { edit.map(window.clone(), to, Access::READ_WRITE) };
+        if mapped.and_then(|()| edit.commit()).is_err() {
+            panic!("remapping was refused");
+        }
+    };
+    run.over(|| {
+        turn ^= 1;
+        map(backs[turn]);
+        // SAFETY: the window is mapped, to bytes that are there.
+        let seen = unsafe { ((window.end - 1) as *const u8).read_volatile() };
+        assert_eq!(usize::from(seen), turn + 1, "the flush shows the new page");
+    });
+    map(window.start);
+}
+
+/// Waits on this vCPU for some of its events, and takes them.
+type Wait = fn(u64) -> u64;
+
+fn spin_for(events: u64) -> u64 {
+    loop {
+        // A look before the taking, which would claim the line from who writes it.
+        if event::pending() & events != 0 {
+            return event::take(events);
+        }
+        spin_loop();
+    }
+}
+
+fn wait_for(events: u64) -> u64 {
+    event::wait(events, None).unwrap_or(0)
+}
+
+/// A ping to the other vCPU and its pong.
+fn ping(run: &mut Run, wait: Wait) {
+    let here = current_vcpu();
+    let other = thread::spawn(move || {
+        while wait(PING | STOP) & STOP == 0 {
+            _ = event::notify(here, PONG);
+        }
+    });
+    let Ok(other) = other else {
+        panic!("there is no second vCPU");
+    };
+    run.over(|| {
+        _ = event::notify(1, PING);
+        wait(PONG);
+    });
+    _ = event::notify(1, STOP);
+    other.join();
+}

@@ -1,0 +1,206 @@
+//! Two result files side by side: what got slower, what got faster, beyond the noise.
+//!
+//! A row is compared by its ratios to the rows it is held against, which hold still when the machine as a whole is faster or slower on
+//! another day, and by its cost where it has none. A change counts when the two 95 % intervals do not touch and the medians are
+//! further apart than [`INDIFFERENT`].
+
+use super::results::{KIND, Line, Results, SCHEMA};
+use super::statistics::Estimate;
+use super::table::{ratio, time};
+use crate::Error;
+use serde::Deserialize;
+use std::fmt;
+use std::path::Path;
+
+/// Medians that differ by less than this part are the same.
+pub const INDIFFERENT: f64 = 0.03;
+
+/// One figure that is not what it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The row.
+    pub name: String,
+    /// The row that the figure is a ratio to; `None` where it is the cost in nanoseconds.
+    pub against: Option<String>,
+    /// What it was.
+    pub old: Estimate,
+    /// What it is.
+    pub new: Estimate,
+}
+
+impl Change {
+    /// Whether it is one for the worse.
+    #[must_use]
+    pub fn is_slower(&self) -> bool {
+        self.new.median > self.old.median
+    }
+}
+
+/// What came of a comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// Every change beyond the noise.
+    pub changes: Vec<Change>,
+    /// Figures that both files have.
+    pub compared: usize,
+    /// What makes the comparison less than it could be.
+    pub remarks: Vec<String>,
+}
+
+impl Changes {
+    /// The changes for the worse.
+    pub fn slower(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.is_slower())
+    }
+}
+
+/// What every result file says of itself, whatever its schema.
+#[derive(Deserialize)]
+struct Label {
+    kind: String,
+    schema: u32,
+}
+
+/// Reads a result file.
+///
+/// # Errors
+/// [`Error::Config`]: it is not there, not a result file, or one of another schema.
+pub fn read(path: &Path) -> Result<Results, Error> {
+    let refused = |problem: String| Error::Config(format!("{}: {problem}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
+    let label: Result<Label, _> = serde_json::from_str(&text);
+    match label {
+        Ok(Label { kind, schema }) if kind == KIND && schema != SCHEMA => Err(refused(format!(
+            "its schema is {schema}, and this trapless compares schema {SCHEMA}; measure again with one of the two versions"
+        ))),
+        Ok(Label { kind, .. }) if kind == KIND => {
+            serde_json::from_str(&text).map_err(|error| refused(error.to_string()))
+        }
+        _ => Err(refused(
+            "it is not a result file; `trapless bench --json FILE` writes one".to_owned(),
+        )),
+    }
+}
+
+/// Compares.
+///
+/// # Errors
+/// [`Error::Config`]: the files are of different kinds of host.
+pub fn compare(old: &Results, new: &Results) -> Result<Changes, Error> {
+    if old.host.host != new.host.host {
+        return Err(Error::Config(format!(
+            "the old results are of a {} host and these of a {} host: what is slower there says nothing about a change here",
+            old.host.host, new.host.host
+        )));
+    }
+    let mut changes = Vec::new();
+    let mut compared = 0;
+    for line in &new.rows {
+        let Some(before) = old.rows.iter().find(|old| old.name == line.name) else {
+            continue;
+        };
+        for (against, old, new) in figures(before, line) {
+            compared += 1;
+            if differ(old, new) {
+                changes.push(Change {
+                    name: line.name.clone(),
+                    against,
+                    old,
+                    new,
+                });
+            }
+        }
+    }
+    Ok(Changes {
+        changes,
+        compared,
+        remarks: remarks(old, new),
+    })
+}
+
+/// What both files have of a row: its ratios, or its cost.
+fn figures(old: &Line, new: &Line) -> Vec<(Option<String>, Estimate, Estimate)> {
+    let ratios = new.against.iter().filter_map(|new| {
+        let old = old.against.iter().find(|old| old.name == new.name)?;
+        Some((Some(new.name.clone()), old.ratio, new.ratio))
+    });
+    let ratios: Vec<_> = ratios.collect();
+    match (old.cost_ns, new.cost_ns) {
+        (Some(old), Some(new)) if ratios.is_empty() => vec![(None, old, new)],
+        _ => ratios,
+    }
+}
+
+fn differ(old: Estimate, new: Estimate) -> bool {
+    let apart = new.low > old.high || new.high < old.low;
+    apart && (new.median - old.median).abs() > INDIFFERENT * old.median
+}
+
+fn remarks(old: &Results, new: &Results) -> Vec<String> {
+    let unknown = "unknown".to_owned();
+    let pairs = [
+        ("processor", &old.host.cpu, &new.host.cpu),
+        ("kernel", &old.host.kernel, &new.host.kernel),
+    ];
+    let mut remarks: Vec<String> = pairs
+        .into_iter()
+        .filter(|(_, old, new)| old != new)
+        .map(|(what, old, new)| {
+            let (old, new) = (old.as_ref().unwrap_or(&unknown), new.as_ref().unwrap_or(&unknown));
+            format!("another {what}: {new}; it was {old}")
+        })
+        .collect();
+    if old.method.quick != new.method.quick {
+        remarks.push("one of the two is quick, which is noisier than it says".to_owned());
+    }
+    remarks
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slower = self.slower().count();
+        let faster = self.changes.len() - slower;
+        writeln!(
+            f,
+            "\nCompared with the old results: {} figures, {slower} slower, {faster} faster, the others as they were",
+            self.compared
+        )?;
+        for remark in &self.remarks {
+            writeln!(f, "  note: {remark}")?;
+        }
+        for change in &self.changes {
+            writeln!(f, "  {change}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_slower() { "slower" } else { "faster" };
+        let by = (self.new.median / self.old.median - 1.0) * 100.0;
+        let show = |figure: Estimate| match self.against {
+            Some(_) => format!(
+                "{} [{} to {}]",
+                ratio(figure.median),
+                ratio(figure.low),
+                ratio(figure.high)
+            ),
+            None => format!(
+                "{} [{} to {}]",
+                time(figure.median),
+                time(figure.low),
+                time(figure.high)
+            ),
+        };
+        write!(f, "{word}  {:<18} {by:+.1} %", self.name)?;
+        if let Some(other) = &self.against {
+            write!(f, "  against {other}")?;
+        }
+        write!(f, ": {}, was {}", show(self.new), show(self.old))
+    }
+}
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;

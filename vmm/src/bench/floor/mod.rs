@@ -1,0 +1,5 @@
+//! What the same work costs with nothing of ours in it: the limits that calls are held against.
+
+pub mod bare;
+pub mod system;
+pub mod threads;

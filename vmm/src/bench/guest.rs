@@ -1,0 +1,252 @@
+//! The measured VM: runs the benchmark's guest, tells it what to do and reads what it says.
+
+use super::block::Plan;
+use super::host;
+use super::statistics::Distribution;
+use crate::config::{self, Config};
+use crate::console::Console;
+use crate::stats::Stats;
+use crate::{End, Error, Outcome, Vm};
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
+use std::path::Path;
+use std::sync::mpsc::channel;
+use std::thread::{self, JoinHandle};
+
+/// What a VM is configured with. Rows of one setup share a VM.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Setup {
+    /// Two vCPUs, the defaults otherwise.
+    Plain,
+}
+
+impl Setup {
+    fn config(self, image: &Path, args: Vec<String>) -> Config {
+        let mut config = Config::new(config::Image::File(image.to_owned()));
+        config.guest.args = args;
+        config.console = config::Console::None;
+        match self {
+            Setup::Plain => config.machine.vcpus = 2,
+        }
+        config
+    }
+}
+
+/// A VM that waits for lines.
+pub struct Guest {
+    input: Option<PipeWriter>,
+    output: BufReader<PipeReader>,
+    thread: Option<JoinHandle<Result<Outcome, Error>>>,
+    /// The kernel's number of the first vCPU's thread.
+    pub thread_id: u32,
+}
+
+/// What the guest says of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// How often the operation was carried out.
+    pub rounds: u64,
+    /// Thousandths of a TSC tick a round.
+    pub cost: u64,
+}
+
+impl Guest {
+    /// Boots it, with its first vCPU on the first of the processors and everything else that the VM has on the other.
+    pub fn start(setup: Setup, image: &Path, cores: host::Cores) -> Result<Guest, Error> {
+        let before = host::threads();
+        let mut guest = Guest::boot(setup, image, Vec::new(), cores)?;
+        guest.expect("ready")?;
+        host::pin(guest.thread_id, &[cores.first]);
+        let others = host::threads().into_iter().filter(|thread| !before.contains(thread));
+        others
+            .filter(|thread| *thread != guest.thread_id)
+            .for_each(|thread| host::pin(thread, &[cores.second]));
+        Ok(guest)
+    }
+
+    fn boot(
+        setup: Setup,
+        image: &Path,
+        args: Vec<String>,
+        cores: host::Cores,
+    ) -> Result<Guest, Error> {
+        let os = |source| Error::Os {
+            what: "a pipe to the measured VM".to_owned(),
+            source,
+        };
+        let (its_input, input) = pipe().map_err(os)?;
+        let (output, its_output) = pipe().map_err(os)?;
+        let config = setup.config(image, args);
+        let console = || Ok(Console::piped(its_input.into(), its_output.into()));
+        let vm = Vm::with_console(&config, image, console)?;
+        let (tell, told) = channel();
+        let run = move || {
+            // Threads that it starts float as it does, until somebody pins them.
+            host::pin(host::this_thread(), &cores.both());
+            // Fails only when nobody asks any more.
+            let _ = tell.send(host::this_thread());
+            vm.run()
+        };
+        let thread = thread::Builder::new()
+            .name("measured".to_owned())
+            .spawn(run)
+            .map_err(os)?;
+        let thread_id = told.recv().unwrap_or_default();
+        Ok(Guest {
+            input: Some(input),
+            output: BufReader::new(output),
+            thread: Some(thread),
+            thread_id,
+        })
+    }
+
+    /// Runs one block of a row. One that warms up stays out of the distribution.
+    pub fn block(&mut self, row: &str, plan: Plan, warm: bool) -> Result<Block, Error> {
+        let verb = if warm { "warm" } else { "run" };
+        self.say(&format!("{verb} {}\n", words(row, plan)))?;
+        let line = self.hear()?;
+        read_block(&line).ok_or_else(|| said(&line))
+    }
+
+    /// The distribution of single rounds in all blocks of a row, in ticks.
+    pub fn distribution(&mut self, row: &str) -> Result<Distribution, Error> {
+        self.say(&format!("histogram {row}\n"))?;
+        let line = self.hear()?;
+        read_histogram(&line).ok_or_else(|| said(&line))
+    }
+
+    fn say(&mut self, line: &str) -> Result<(), Error> {
+        let sent = self
+            .input
+            .as_mut()
+            .map(|input| input.write_all(line.as_bytes()));
+        match sent {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.autopsy()),
+        }
+    }
+
+    fn hear(&mut self) -> Result<String, Error> {
+        let mut line = String::new();
+        match self.output.read_line(&mut line) {
+            Ok(_) if line.ends_with('\n') => Ok(line.trim_end().to_owned()),
+            _ => Err(self.autopsy()),
+        }
+    }
+
+    fn expect(&mut self, word: &str) -> Result<(), Error> {
+        let line = self.hear()?;
+        if line == word { Ok(()) } else { Err(said(&line)) }
+    }
+
+    /// Why a guest that should have answered is gone.
+    fn autopsy(&mut self) -> Error {
+        match self.end() {
+            Err(error) => error,
+            Ok(outcome) => gone(&outcome.end),
+        }
+    }
+
+    /// Ends the guest's input, and waits for its end.
+    fn end(&mut self) -> Result<Outcome, Error> {
+        self.input = None;
+        let ended = self.thread.take().map(JoinHandle::join);
+        match ended {
+            Some(Ok(outcome)) => outcome,
+            _ => Err(broken("its thread is gone".to_owned())),
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // What it measured has been read; how it ended does not matter any more.
+        let _ = self.end();
+    }
+}
+
+/// Runs one block in a VM of its own, and says how many rounds that were and what the VM did in its life.
+pub fn once(
+    setup: Setup,
+    image: &Path,
+    row: &str,
+    plan: Plan,
+    cores: host::Cores,
+) -> Result<(u64, Stats), Error> {
+    let args = format!("once {}", words(row, plan));
+    let args = args.split(' ').map(str::to_owned).collect();
+    let mut guest = Guest::boot(setup, image, args, cores)?;
+    let line = guest.hear()?;
+    let block = read_block(&line).ok_or_else(|| said(&line))?;
+    let outcome = guest.end()?;
+    match outcome.end {
+        End::Exit(0) => Ok((block.rounds, outcome.stats)),
+        end => Err(gone(&end)),
+    }
+}
+
+fn words(row: &str, plan: Plan) -> String {
+    format!("{row} {} {} {}", plan.chunk, plan.chunks, plan.singles)
+}
+
+fn read_block(line: &str) -> Option<Block> {
+    let (rounds, cost) = line.strip_prefix("block ")?.split_once(' ')?;
+    Some(Block {
+        rounds: rounds.parse().ok().filter(|rounds| *rounds > 0)?,
+        cost: cost.parse().ok()?,
+    })
+}
+
+fn read_histogram(line: &str) -> Option<Distribution> {
+    let mut words = line.strip_prefix("histogram ")?.split(' ');
+    let max = words.next()?.parse().ok()?;
+    let bucket = |word: &str| {
+        let (bucket, count) = word.split_once(':')?;
+        Some((bucket.parse().ok()?, count.parse().ok()?))
+    };
+    Some(Distribution {
+        max,
+        counts: words.map(bucket).collect::<Option<_>>()?,
+    })
+}
+
+fn said(line: &str) -> Error {
+    broken(format!("it said {line:?}"))
+}
+
+fn gone(end: &End) -> Error {
+    broken(match end {
+        End::Panic(panic) => format!("it panicked: {}", panic.message),
+        end => format!("it ended: {end:?}"),
+    })
+}
+
+fn broken(problem: String) -> Error {
+    Error::Os {
+        what: "the measured guest".to_owned(),
+        source: std::io::Error::other(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_guest_says_is_read_or_refused() {
+        assert_eq!(
+            read_block("block 12 3400"),
+            Some(Block {
+                rounds: 12,
+                cost: 3400
+            })
+        );
+        for wrong in ["", "block", "block 0 1", "block 1", "block x 1", "ready"] {
+            assert_eq!(read_block(wrong), None, "{wrong}");
+        }
+        let read = read_histogram("histogram 90 3:1 70:20").unwrap();
+        assert_eq!((read.max, read.samples()), (90, 21));
+        assert_eq!(read.counts.get(&70), Some(&20));
+        assert_eq!(read_histogram("histogram 0"), Some(Distribution::default()));
+        assert_eq!(read_histogram("histogram 1 3:x"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! The measuring process: its threads, where they run, what they have used.
+
+use rustix::thread::{CpuSet, Pid, sched_setaffinity};
+use std::fs;
+
+/// The two processors that everything runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cores {
+    /// The first vCPU's, and this side's when it is measured.
+    pub first: u32,
+    /// The partner's: the second vCPU, the poller, the second thread. The first one again where there is no other.
+    pub second: u32,
+}
+
+impl Cores {
+    /// The first two that this process may use.
+    pub fn choose(allowed: &[u32]) -> Cores {
+        let first = allowed.first().copied().unwrap_or(0);
+        let second = allowed.get(1).copied().unwrap_or(first);
+        Cores { first, second }
+    }
+
+    /// Both.
+    pub fn both(self) -> [u32; 2] {
+        [self.first, self.second]
+    }
+
+    /// Whether there are two.
+    pub fn are_two(self) -> bool {
+        self.first != self.second
+    }
+}
+
+/// The threads of this process, by the kernel's numbers.
+pub fn threads() -> Vec<u32> {
+    let entries = fs::read_dir("/proc/self/task").into_iter().flatten();
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries.flatten().filter_map(number).collect()
+}
+
+/// The calling thread.
+pub fn this_thread() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+}
+
+/// Lets a thread run on some processors only. Without effect on a thread that is gone, or where the host forbids it.
+pub fn pin(thread: u32, cores: &[u32]) {
+    let mut set = CpuSet::new();
+    let known = cores.iter().map(|core| *core as usize);
+    known
+        .filter(|core| *core < CpuSet::MAX_CPU)
+        .for_each(|core| set.set(core));
+    let thread = i32::try_from(thread).ok().and_then(Pid::from_raw);
+    let _ = sched_setaffinity(thread, &set);
+}
+
+/// What threads have used until now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// CPU time of the thread that carries out the operation, in nanoseconds.
+    pub own_ns: u64,
+    /// CPU time of all other threads but the one that measures, in nanoseconds.
+    pub others_ns: u64,
+    /// How often the operation's thread had to give up its processor.
+    pub preemptions: u64,
+    /// For how long it then waited, in nanoseconds.
+    pub waited_ns: u64,
+}
+
+impl Used {
+    /// Reads it, where `own` carries out the operation and the caller is the one that measures, which may be the same.
+    pub fn until_now(own: u32) -> Used {
+        let here = this_thread();
+        let others = threads().into_iter().filter(|id| *id != own && *id != here);
+        let (waited_ns, preemptions) = interruptions(own);
+        Used {
+            own_ns: cpu_ns(own),
+            others_ns: others.map(cpu_ns).sum(),
+            preemptions,
+            waited_ns,
+        }
+    }
+
+    /// Adds what was used between two readings.
+    pub fn add(&mut self, before: &Used, after: &Used) {
+        // A thread that ended in between has taken its time with it.
+        self.own_ns += after.own_ns.saturating_sub(before.own_ns);
+        self.others_ns += after.others_ns.saturating_sub(before.others_ns);
+        self.preemptions += after.preemptions.saturating_sub(before.preemptions);
+        self.waited_ns += after.waited_ns.saturating_sub(before.waited_ns);
+    }
+}
+
+/// A thread's CPU time, exact also while it runs; 0 for one that is gone.
+fn cpu_ns(thread: u32) -> u64 {
+    // The clock of a thread by its number, as <linux/posix-timers.h> makes it: one thread's, of scheduled time.
+    let clock = (!(thread as libc::clockid_t) << 3) | 4 | 2;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: writes the struct, or fails.
+    match unsafe { libc::clock_gettime(clock, &raw mut time) } {
+        0 => time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs(),
+        _ => 0,
+    }
+}
+
+/// How long a thread has waited for a processor in nanoseconds, and how often it had to give one up.
+fn interruptions(thread: u32) -> (u64, u64) {
+    let read = |name| fs::read_to_string(format!("/proc/self/task/{thread}/{name}"));
+    let waited = read("schedstat").unwrap_or_default();
+    let waited = waited.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = read("status").unwrap_or_default();
+    let forced = status
+        .lines()
+        .find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"))
+        .and_then(|count| count.trim().parse().ok());
+    (waited.unwrap_or(0), forced.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threads_work_is_charged_to_it() {
+        let here = this_thread();
+        assert!(threads().contains(&here));
+        let before = Used::until_now(here);
+        let mut sum = 0_u64;
+        while cpu_ns(here) - before.own_ns < 1_000_000 {
+            sum = std::hint::black_box(sum + 1);
+        }
+        let mut used = Used::default();
+        used.add(&before, &Used::until_now(here));
+        assert!(used.own_ns >= 1_000_000, "{used:?} after {sum} rounds");
+    }
+
+    #[test]
+    fn two_processors_if_there_are_two() {
+        let cores = Cores::choose(&[3, 5, 7]);
+        assert_eq!((cores.first, cores.second, cores.are_two()), (3, 5, true));
+        assert!(!Cores::choose(&[2]).are_two());
+    }
+}

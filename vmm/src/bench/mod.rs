@@ -1,0 +1,138 @@
+//! `trapless bench`: what calls cost, what trapping costs, and what the floor is, in one run.
+//!
+//! # Method
+//! A row is measured in turn with each row it is held against, in blocks of some 10 ms, in an order that is reversed from round to round. Both sides of
+//! a ratio come from the same round; the median of these ratios is given with an interval that holds 95 % of the medians of
+//! their resamples (bootstrap). A block's cost is the middle one of its chunks, each timed as a whole over some 100 µs; percentiles come from rounds
+//! that are timed one by one, less what the clock itself costs. The first vCPU and the measuring thread share one processor, and
+//! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation.
+//!
+//! [`rows`] is the table, [`block`] the loop, [`measure`] the order of blocks; [`results`] describes the result file.
+
+mod block;
+pub mod compare;
+pub mod floor;
+mod guest;
+mod histogram;
+mod host;
+mod measure;
+pub mod page;
+mod qemu;
+pub mod results;
+mod rows;
+mod statistics;
+mod subject;
+pub mod table;
+
+use crate::config::Image;
+use crate::{Error, build, kvm};
+use block::now;
+use host::Cores;
+use results::Results;
+pub use rows::Side;
+pub use statistics::Estimate;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Fewer and shorter blocks.
+    pub quick: bool,
+    /// Only rows whose name or operation has this in it, and what they are held against.
+    pub filter: Option<String>,
+    /// The `trapless` command, for the row that starts it.
+    pub program: PathBuf,
+}
+
+/// How long blocks are and how many.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Pairs of blocks, after one that warms up.
+    pub pairs: u32,
+    /// A block's length.
+    pub block: Duration,
+    /// The length of a chunk in it.
+    pub chunk: Duration,
+}
+
+impl Extent {
+    const FULL: Extent = Extent {
+        pairs: 40,
+        block: Duration::from_millis(10),
+        chunk: Duration::from_micros(100),
+    };
+    const QUICK: Extent = Extent {
+        pairs: 10,
+        block: Duration::from_millis(5),
+        chunk: Duration::from_micros(100),
+    };
+}
+
+/// What every row may need.
+pub(crate) struct Ground {
+    /// Where things run.
+    cores: Cores,
+    /// TSC ticks in a nanosecond.
+    ticks_per_ns: f64,
+    /// The benchmark's guest.
+    guest: PathBuf,
+    /// The guest that is booted.
+    hello: PathBuf,
+    /// The `trapless` command.
+    program: PathBuf,
+}
+
+/// Measures. `progress` is told what is going on, in a few words; `None`: `stop` was set meanwhile.
+///
+/// # Errors
+/// What the host, cargo or a measured guest refused.
+pub fn run(
+    options: &Options,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Option<Results>, Error> {
+    drop(kvm::open()?);
+    progress("building the guests");
+    let cores = Cores::choose(&crate::host::Machine::look().cpus);
+    let ground = Ground {
+        cores,
+        guest: build::image(&example("bench"))?,
+        hello: build::image(&example("hello"))?,
+        program: options.program.clone(),
+        ticks_per_ns: ticks_per_ns(),
+    };
+    let extent = if options.quick {
+        Extent::QUICK
+    } else {
+        Extent::FULL
+    };
+    let filter = options.filter.as_deref().unwrap_or_default();
+    let before = results::Fingerprint::look();
+    let Some((rows, timer)) = measure::all(&ground, extent, filter, stop, progress)? else {
+        return Ok(None);
+    };
+    Ok(Some(Results::of(&ground, extent, options.quick, before, &timer, rows)))
+}
+
+/// A guest of the package `examples`, in the checkout that this program was built from.
+fn example(bin: &str) -> Image {
+    Image::Package {
+        directory: concat!(env!("CARGO_MANIFEST_DIR"), "/../examples").into(),
+        package: "examples".to_owned(),
+        bin: Some(bin.to_owned()),
+        profile: Some("release".to_owned()),
+    }
+}
+
+/// The TSC's rate, from the host's clock over a while.
+fn ticks_per_ns() -> f64 {
+    const WHILE: Duration = Duration::from_millis(50);
+    let (start, ticks) = (Instant::now(), now());
+    while start.elapsed() < WHILE {
+        std::hint::spin_loop();
+    }
+    let ticks = now() - ticks;
+    ticks as f64 / (start.elapsed().as_secs_f64() * 1e9)
+}

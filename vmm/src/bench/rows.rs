@@ -1,0 +1,357 @@
+//! The table of rows: what is measured, where it runs, what it is held against.
+//!
+//! A new row is an entry here and, for one that runs in the guest, a function of the same name in `examples/bench/rows.rs`.
+
+use super::guest::Setup;
+use super::subject::{self, Subject};
+use super::Ground;
+use crate::Error;
+use serde::{Deserialize, Serialize};
+
+/// One row.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name, by which filters and result files know it.
+    pub name: &'static str,
+    /// What is done. Rows of one operation are shown together.
+    pub operation: &'static str,
+    /// How it is done here.
+    pub mechanism: &'static str,
+    /// Which side of the comparison it is on.
+    pub side: Side,
+    /// The names of the rows it is held against, in turn with which it is measured.
+    pub against: &'static [&'static str],
+    /// Operations in one round: what is measured is divided by it.
+    pub per: u32,
+    /// Where it runs.
+    pub place: Place,
+    /// What the figure means, for people.
+    pub explain: &'static str,
+}
+
+/// A side of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// The guest calls the hypervisor, or reads what it shares.
+    Called,
+    /// The guest executes what an unmodified kernel would, and it is emulated.
+    Trapped,
+    /// The same work with nothing of ours in it.
+    Floor,
+}
+
+/// Where a row runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// In the benchmark's guest.
+    Guest(Setup),
+    /// In the guest, which needs a processor for each of two vCPUs.
+    GuestPair(Setup),
+    /// In this process.
+    Host(fn(&Ground) -> Result<Subject, Error>),
+    /// In this process, with a thread on each of two processors.
+    HostPair(fn(&Ground) -> Result<Subject, Error>),
+    /// In QEMU, with this accelerator.
+    Qemu(&'static str),
+}
+
+impl Place {
+    /// Whether it runs in the benchmark's guest.
+    pub fn is_guest(self) -> bool {
+        matches!(self, Place::Guest(_) | Place::GuestPair(_))
+    }
+
+    /// Whether it takes two processors.
+    pub fn is_pair(self) -> bool {
+        matches!(self, Place::GuestPair(_) | Place::HostPair(_))
+    }
+}
+
+/// The row with a name.
+pub fn row(name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.name == name)
+}
+
+/// What most rows are.
+const CALL: Row = Row {
+    name: "",
+    operation: "",
+    mechanism: "trap call",
+    side: Side::Called,
+    against: &["null/trap"],
+    per: 1,
+    place: Place::Guest(Setup::Plain),
+    explain: "",
+};
+
+const FLOOR: Row = Row {
+    side: Side::Floor,
+    against: &[],
+    ..CALL
+};
+
+/// Every row, in the order it is shown in.
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "null/trap",
+        operation: "null call",
+        against: &["floor/exit"],
+        explain: "A call that does nothing, through the gate: one exit to this process and back. What every trap call pays \
+                  before it does anything. Its floor is an exit with no hypervisor of ours behind it.",
+        ..CALL
+    },
+    Row {
+        name: "random/trap/64",
+        operation: "64 bytes out",
+        explain: "A call that brings 64 random bytes into the guest's memory, the host kernel's generator included.",
+        ..CALL
+    },
+    Row {
+        name: "random/trap/4096",
+        operation: "4096 bytes out",
+        explain: "The same with a page of them, most of which is the generator.",
+        ..CALL
+    },
+    Row {
+        name: "console/trap/1",
+        operation: "console write, 1 byte",
+        explain: "One byte from the guest's memory to a console that leads nowhere: permission, address check and copy included.",
+        ..CALL
+    },
+    Row {
+        name: "console/trap/64",
+        operation: "console write, 64 bytes",
+        explain: "A line of text in one call.",
+        ..CALL
+    },
+    Row {
+        name: "console/trap/4096",
+        operation: "console write, 4096 bytes",
+        explain: "A page of text in one call: the copy is all that grows.",
+        ..CALL
+    },
+    Row {
+        name: "clock/page",
+        operation: "read the clock",
+        mechanism: "shared page",
+        against: &["floor/clock"],
+        explain: "The guest reads the time from a page that the host keeps right: no call. Its floor is the host reading its own \
+                  clock, which Linux maps into every process in the same way.",
+        ..CALL
+    },
+    Row {
+        name: "timer/trap",
+        operation: "timer: late by",
+        mechanism: "wait(deadline)",
+        against: &[],
+        explain: "The guest waits for a deadline 100 µs ahead; the figure is how much later than that it runs again. It holds the \
+                  exit, the host kernel's timer and its waking of a sleeping thread.",
+        ..CALL
+    },
+    Row {
+        name: "identify/page",
+        operation: "identify the machine",
+        mechanism: "boot page",
+        against: &["identify/cpuid"],
+        explain: "The guest reads what it runs on from the page it was booted with.",
+        ..CALL
+    },
+    Row {
+        name: "identify/cpuid",
+        operation: "identify the machine",
+        mechanism: "cpuid",
+        side: Side::Trapped,
+        against: &[],
+        explain: "What an unmodified kernel executes instead. The host's kernel answers it, without an exit to this process.",
+        ..CALL
+    },
+    Row {
+        name: "remap/trap/1",
+        operation: "remap 1 page, flush",
+        mechanism: "edit, one call",
+        explain: "The guest points a page of its own tables elsewhere and makes every vCPU forget the old place. It then looks \
+                  through the new mapping, which is part of the figure and proves the flush.",
+        ..CALL
+    },
+    Row {
+        name: "remap/trap/64",
+        operation: "remap 64 pages, flush",
+        mechanism: "edit, one call",
+        explain: "64 pages, and still one call.",
+        ..CALL
+    },
+    Row {
+        name: "remap/trap/1024",
+        operation: "remap 1024 pages, flush",
+        mechanism: "edit, one call",
+        explain: "1024 pages, and still one call: what grows is the guest's own writing to its tables, which the host's kernel \
+                  may have to follow.",
+        ..CALL
+    },
+    Row {
+        name: "notify/trap",
+        operation: "notify a vCPU, one way",
+        explain: "A call that raises an event on another vCPU, which does not wait for it.",
+        ..CALL
+    },
+    Row {
+        name: "notify/word",
+        operation: "notify a vCPU, both ways",
+        mechanism: "event word, spinning",
+        against: &["floor/threads"],
+        place: Place::GuestPair(Setup::Plain),
+        explain: "Two vCPUs that answer each other's events while both look at their pending words: shared memory alone, no call. \
+                  The bits are set with atomic operations, which a plain store to a line is not.",
+        ..CALL
+    },
+    Row {
+        name: "notify/wait",
+        operation: "notify a vCPU, both ways",
+        mechanism: "event, both waiting",
+        against: &["floor/pipe"],
+        place: Place::GuestPair(Setup::Plain),
+        explain: "The same with each vCPU asleep in a wait call until the other notifies it: four calls and two wakings. Its floor \
+                  is two sleeping threads of one process that wake each other through pipes.",
+        ..CALL
+    },
+    Row {
+        name: "boot/vm",
+        operation: "boot",
+        mechanism: "Vm::new to first call",
+        against: &["floor/boot"],
+        place: Place::Host(subject::boot),
+        explain: "From nothing to the first call of a guest that prints a line: its image read, memory, page tables and a vCPU \
+                  made. Its floor is the fewest ioctls that bring any ring-3 guest to an exit.",
+        ..CALL
+    },
+    Row {
+        name: "boot/process",
+        operation: "boot",
+        mechanism: "trapless run, start to exit",
+        against: &["floor/process"],
+        place: Place::Host(subject::process),
+        explain: "The whole command for the same guest, from starting the process to its end.",
+        ..CALL
+    },
+    Row {
+        name: "floor/threads",
+        operation: "floors",
+        mechanism: "two threads, one line",
+        place: Place::HostPair(subject::threads),
+        explain: "Two threads of this process, each on its processor, that post and answer in one cache line of the layout that \
+                  polled calls use. No hypervisor: the limit of any answer from another processor.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/exit",
+        operation: "floors",
+        mechanism: "bare exit loop",
+        place: Place::Host(subject::exit),
+        explain: "A ring-3 guest that does nothing but exit, entered again at once: what KVM costs on this host.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/bell",
+        operation: "floors",
+        mechanism: "ioeventfd, one way",
+        per: super::floor::bare::BELLS,
+        place: Place::Host(subject::bell),
+        explain: "A port write that the host's kernel turns into an eventfd's count: a kick without an answer and without an exit \
+                  to this process. Each sample is the mean of 1024.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/syscall",
+        operation: "floors",
+        mechanism: "system call",
+        place: Place::Host(subject::syscall),
+        explain: "getppid on the host: what a process pays to ask its kernel.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/pipe",
+        operation: "floors",
+        mechanism: "pipe, both ways",
+        place: Place::HostPair(subject::pipes),
+        explain: "A byte to a thread on the other processor through a pipe and one back, each waking the other.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/clock",
+        operation: "floors",
+        mechanism: "clock_gettime",
+        place: Place::Host(subject::clock),
+        explain: "The host's own clock, read without a system call.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/boot",
+        operation: "floors",
+        mechanism: "ioctls to first exit",
+        place: Place::Host(subject::bare_boot),
+        explain: "From opening /dev/kvm to the first exit of the bare guest, with the same amount of memory.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/process",
+        operation: "floors",
+        mechanism: "/bin/true",
+        place: Place::Host(subject::nothing),
+        explain: "The shortest process: started, loaded and ended.",
+        ..FLOOR
+    },
+    Row {
+        name: "qemu/tcg",
+        operation: "empty port read",
+        mechanism: "QEMU, TCG",
+        side: Side::Trapped,
+        against: &[],
+        place: Place::Qemu("tcg"),
+        explain: "A ring-0 guest that reads a port with no device, under QEMU's translator: no processor mode is left, so nothing \
+                  traps. It wins this row by far, and loses where guest code has to compute. Run by itself after the others.",
+        ..CALL
+    },
+    Row {
+        name: "qemu/kvm",
+        operation: "empty port read",
+        mechanism: "QEMU, KVM",
+        side: Side::Trapped,
+        against: &[],
+        place: Place::Qemu("kvm"),
+        explain: "The same image under QEMU with this host's KVM.",
+        ..CALL
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_table_is_sound() {
+        let names: BTreeSet<&str> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ROWS.len(), "a name twice");
+        for each in ROWS {
+            assert!(!each.name.contains(' '), "{} goes over the wire", each.name);
+            assert!(each.per > 0 && !each.operation.is_empty(), "{}", each.name);
+            assert!(each.explain.ends_with('.'), "{}", each.name);
+            for other in each.against {
+                let other = row(other).expect("a row to be held against");
+                assert_ne!(other.name, each.name);
+                assert!(!matches!(other.place, Place::Qemu(_)), "{}", each.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_guest_has_every_row_that_runs_there() {
+        let guest = include_str!("../../../examples/bench/rows.rs");
+        for row in ROWS {
+            if let Place::Guest(_) | Place::GuestPair(_) = row.place {
+                assert!(guest.contains(&format!("(\"{}\",", row.name)), "{}", row.name);
+            }
+        }
+    }
+}

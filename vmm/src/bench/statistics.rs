@@ -1,0 +1,131 @@
+//! What is said of numbers: the middle, how sure it is, and the tail.
+
+use super::histogram::bucket;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 2000;
+
+/// A median with its 95 % interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    /// The median.
+    pub median: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// The interval's upper end.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// The median of values, and the interval that 95 % of the medians of their resamples lie in. `None` without values.
+    ///
+    /// Resampling is by a generator with a fixed start, so that the same values always come to the same.
+    pub fn of(values: &[f64]) -> Option<Estimate> {
+        let median = median(values.to_vec())?;
+        let mut generator = Generator(0x7261_706c_6573_7321);
+        let mut medians: Vec<f64> = (0..RESAMPLES)
+            .filter_map(|_| {
+                let resample = values
+                    .iter()
+                    .filter_map(|_| values.get(generator.below(values.len())));
+                self::median(resample.copied().collect())
+            })
+            .collect();
+        medians.sort_by(f64::total_cmp);
+        let at = |part: f64| medians.get((medians.len() as f64 * part) as usize).copied();
+        Some(Estimate {
+            median,
+            low: at(0.025)?,
+            high: at(0.975)?,
+        })
+    }
+
+    /// Every number through the same function.
+    pub fn map(self, by: impl Fn(f64) -> f64) -> Estimate {
+        Estimate {
+            median: by(self.median),
+            low: by(self.low),
+            high: by(self.high),
+        }
+    }
+}
+
+/// The middle one of values, or the mean of the middle two.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = *values.get(values.len().saturating_sub(1) / 2)?;
+    Some((lower + upper) / 2.0)
+}
+
+/// SplitMix64.
+struct Generator(u64);
+
+impl Generator {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        ((u128::from(mixed) * limit as u128) >> 64) as usize
+    }
+}
+
+/// The ratios of two series that were measured in turn, pair by pair.
+pub fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
+    let pairs = ours.iter().zip(theirs);
+    pairs
+        .filter(|(_, theirs)| **theirs > 0.0)
+        .map(|(ours, theirs)| ours / theirs)
+        .collect()
+}
+
+/// A distribution, as counts by [bucket].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distribution {
+    /// The largest value, exactly.
+    pub max: u64,
+    /// Counts by bucket.
+    pub counts: BTreeMap<usize, u64>,
+}
+
+impl Distribution {
+    /// How many values.
+    pub fn samples(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// The least value that at least `part` of all values, from 0 to 1, do not exceed: the middle of its bucket. `None` where fewer than ten values
+    /// lie beyond it, of which too little can be said.
+    pub fn percentile(&self, part: f64) -> Option<f64> {
+        let samples = self.samples();
+        let rank = ((samples as f64 * part).ceil() as u64).max(1);
+        // Rounded: 0.999 is not a binary number, and 1 - 0.999 of 10,000 must be 10.
+        if part > 0.5 && (samples as f64 * (1.0 - part)).round() < 10.0 {
+            return None;
+        }
+        let mut seen = 0;
+        let (index, _) = self.counts.iter().find(|(_, count)| {
+            seen += **count;
+            seen >= rank
+        })?;
+        let (low, width) = bounds(*index);
+        Some((low as f64 + (width as f64 - 1.0) / 2.0).min(self.max as f64))
+    }
+}
+
+/// A bucket's least value and its width.
+pub fn bounds(index: usize) -> (u64, u64) {
+    let shift = (index / 64).saturating_sub(1) as u32;
+    let kept = index as u64 - u64::from(shift) * 64;
+    debug_assert_eq!(bucket(kept << shift), index);
+    (kept << shift, 1 << shift)
+}
+
+#[cfg(test)]
+#[path = "statistics_tests.rs"]
+mod tests;

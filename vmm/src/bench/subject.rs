@@ -1,0 +1,105 @@
+//! What is measured in this process: a function for each row, which sets up what stays from block to block.
+
+use super::Ground;
+use super::block::Run;
+use super::floor::{bare, system, threads as pair};
+use crate::config::{self, Config};
+use crate::{End, Error, Vm};
+use std::path::Path;
+use std::time::Duration;
+
+/// Runs one block of a row.
+pub type Subject = Box<dyn FnMut(&mut Run) -> Result<(), Error>>;
+
+/// Guest memory of the boot rows, in bytes.
+const MEMORY: u64 = 64 << 20;
+
+pub fn threads(ground: &Ground) -> Result<Subject, Error> {
+    let cores = ground.cores;
+    Ok(Box::new(move |run| pair::ping_pong(run, cores)))
+}
+
+pub fn pipes(ground: &Ground) -> Result<Subject, Error> {
+    let cores = ground.cores;
+    Ok(Box::new(move |run| pair::pipes(run, cores)))
+}
+
+pub fn syscall(_: &Ground) -> Result<Subject, Error> {
+    Ok(Box::new(system::call))
+}
+
+pub fn clock(_: &Ground) -> Result<Subject, Error> {
+    Ok(Box::new(system::clock))
+}
+
+pub fn exit(_: &Ground) -> Result<Subject, Error> {
+    let (bare, _) = bare::boot(MEMORY)?;
+    Ok(exits(bare))
+}
+
+pub fn bell(_: &Ground) -> Result<Subject, Error> {
+    Ok(exits(bare::Bare::with_bell(MEMORY)?))
+}
+
+fn exits(mut bare: bare::Bare) -> Subject {
+    Box::new(move |run| {
+        let mut failed = Ok(());
+        run.over(|| {
+            if let Err(error) = bare.exit() {
+                failed = Err(error);
+            }
+        });
+        failed
+    })
+}
+
+pub fn bare_boot(ground: &Ground) -> Result<Subject, Error> {
+    timed(ground, || bare::boot(MEMORY).map(|(_, time)| time))
+}
+
+pub fn boot(ground: &Ground) -> Result<Subject, Error> {
+    let hello = ground.hello.clone();
+    let mut config = Config::new(config::Image::File(hello.clone()));
+    config.machine.memory = MEMORY;
+    config.console = config::Console::None;
+    timed(ground, move || {
+        let outcome = Vm::new(&config, &hello).and_then(Vm::run)?;
+        match (outcome.end, outcome.stats.to_first_call) {
+            (End::Exit(0), Some(time)) => Ok(time),
+            (end, _) => Err(Error::Os {
+                what: "the guest that is booted".to_owned(),
+                source: std::io::Error::other(format!("{end:?}")),
+            }),
+        }
+    })
+}
+
+pub fn process(ground: &Ground) -> Result<Subject, Error> {
+    let (program, hello) = (ground.program.clone(), ground.hello.clone());
+    timed(ground, move || {
+        system::program(&program, &[Path::new("run"), &hello])
+    })
+}
+
+pub fn nothing(ground: &Ground) -> Result<Subject, Error> {
+    timed(ground, || system::program(Path::new("/bin/true"), &[]))
+}
+
+/// A block of rounds that say themselves how long they took.
+fn timed(
+    ground: &Ground,
+    mut round: impl FnMut() -> Result<Duration, Error> + 'static,
+) -> Result<Subject, Error> {
+    let ticks_per_ns = ground.ticks_per_ns;
+    Ok(Box::new(move |run| {
+        let mut failed = Ok(());
+        run.timed(|| match round() {
+            Ok(time) => (time.as_secs_f64() * 1e9 * ticks_per_ns) as u64,
+            Err(error) => {
+                failed = Err(error);
+                0
+            }
+        });
+        failed
+    }))
+}

@@ -1,0 +1,213 @@
+//! The results as a terminal shows them.
+
+use super::results::{Host, Line, Results};
+use super::rows::Side;
+use std::fmt::Write;
+
+/// The whole text.
+#[must_use]
+pub fn render(results: &Results) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_all(&mut text, results);
+    text
+}
+
+fn write_all(text: &mut String, results: &Results) -> std::fmt::Result {
+    writeln!(text, "host     {}", host(&results.host))?;
+    writeln!(text, "state    {}", state(&results.host))?;
+    writeln!(text, "method   {}", method(results))?;
+    writeln!(
+        text,
+        "\n{:<25} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  {:>6} {:>9} {:>9}",
+        "", "cost", "p50", "p90", "p99", "p99.9", "max", "exits", "CPU own", "others"
+    )?;
+    let mut operation = "";
+    for line in &results.rows {
+        if line.operation != operation {
+            operation = &line.operation;
+            writeln!(text, "{operation}")?;
+        }
+        write_line(text, line)?;
+    }
+    write_notes(text, results)
+}
+
+fn write_line(text: &mut String, line: &Line) -> std::fmt::Result {
+    if let Some(reason) = &line.skipped {
+        return writeln!(text, "  {:<23} skipped: {reason}", line.mechanism);
+    }
+    let time = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), self::time);
+    write!(text, "  {:<23}", line.mechanism)?;
+    for value in [
+        line.cost_ns.map(|cost| cost.median),
+        line.p50_ns,
+        line.p90_ns,
+        line.p99_ns,
+        line.p999_ns,
+        line.max_ns,
+    ] {
+        write!(text, " {:>9}", time(value))?;
+    }
+    let exits = line
+        .exits
+        .map_or_else(|| "-".to_owned(), |exits| format!("{exits:.2}"));
+    writeln!(
+        text,
+        "  {exits:>6} {:>9} {:>9}",
+        time(line.cpu_own_ns),
+        time(line.cpu_others_ns)
+    )?;
+    for against in &line.against {
+        let estimate = against.ratio;
+        writeln!(
+            text,
+            "      {:>7} of {} [{} to {}, {} pairs]",
+            ratio(estimate.median),
+            against.name,
+            ratio(estimate.low),
+            ratio(estimate.high),
+            against.pairs
+        )?;
+    }
+    Ok(())
+}
+
+fn write_notes(text: &mut String, results: &Results) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\ncost: the middle of all blocks. p50 to max: rounds timed one by one, less {} (guest) or {} (host) for the clock;\n\
+         - where fewer than ten lie beyond. exits: to user space, an operation. CPU: of the operation's thread, and of all others.",
+        time(results.method.timer_guest_ns),
+        time(results.method.timer_host_ns)
+    )?;
+    let disturbed = results.rows.iter().filter(|line| line.preemptions > 0);
+    let disturbed: Vec<String> = disturbed
+        .map(|line| {
+            format!(
+                "{} {}× ({} waited)",
+                line.name,
+                line.preemptions,
+                time(line.waited_ns as f64)
+            )
+        })
+        .collect();
+    if !disturbed.is_empty() {
+        writeln!(
+            text,
+            "preempted, which the upper percentiles hold: {}",
+            disturbed.join(", ")
+        )?;
+    }
+    Ok(())
+}
+
+/// What the host is, in a line.
+#[must_use]
+pub fn host(host: &Host) -> String {
+    let or_unknown = |value: &Option<String>| value.clone().unwrap_or_else(|| "unknown".to_owned());
+    let kind = match host.host.as_str() {
+        "vmx" => "hardware KVM (VMX)",
+        "svm" => "hardware KVM (SVM)",
+        _ => "software KVM",
+    };
+    format!(
+        "{kind}, kernel {}, {}, {} of {} cores, huge pages {}, trapless {}",
+        or_unknown(&host.kernel),
+        or_unknown(&host.cpu),
+        host.cpus.len(),
+        host.online.len(),
+        or_unknown(&host.huge_pages),
+        host.version
+    )
+}
+
+/// How busy it was, in a line.
+#[must_use]
+pub fn state(host: &Host) -> String {
+    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
+    format!(
+        "load {} before, {} after; processor pressure {} % before, {} % after; on processors {} and {}",
+        number(host.load_before),
+        number(host.load_after),
+        number(host.pressure_before),
+        number(host.pressure_after),
+        host.first,
+        host.second
+    )
+}
+
+/// How it was measured, in a line.
+#[must_use]
+pub fn method(results: &Results) -> String {
+    let method = &results.method;
+    format!(
+        "{}{} pairs of blocks of {}, in turn; median of paired ratios with its 95 % interval",
+        if method.quick { "quick: " } else { "" },
+        method.pairs,
+        time(method.block_ns as f64)
+    )
+}
+
+/// A time in nanoseconds with a fitting unit, in three digits.
+#[must_use]
+pub fn time(ns: f64) -> String {
+    let (value, unit) = match ns {
+        ns if ns < 999.5 => (ns, "ns"),
+        ns if ns < 999.5e3 => (ns / 1e3, "µs"),
+        ns if ns < 999.5e6 => (ns / 1e6, "ms"),
+        ns => (ns / 1e9, "s"),
+    };
+    format!("{} {unit}", digits(value))
+}
+
+/// A ratio: as it is near 1, as a factor where it is far from it.
+#[must_use]
+pub fn ratio(ratio: f64) -> String {
+    match ratio {
+        ratio if ratio > 0.0 && ratio < 0.1 => format!("1/{}", digits(1.0 / ratio)),
+        ratio => format!("{}×", digits(ratio)),
+    }
+}
+
+fn digits(value: f64) -> String {
+    match value {
+        value if value < 9.995 => format!("{value:.2}"),
+        value if value < 99.95 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
+}
+
+/// What a side is called.
+#[must_use]
+pub fn side(side: Side) -> &'static str {
+    match side {
+        Side::Called => "called",
+        Side::Trapped => "trapped",
+        Side::Floor => "floor",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_and_a_unit() {
+        for (ns, shown) in [
+            (0.0, "0.00 ns"),
+            (66.04, "66.0 ns"),
+            (999.4, "999 ns"),
+            (999.6, "1.00 µs"),
+            (27_512.0, "27.5 µs"),
+            (1.5e6, "1.50 ms"),
+            (2.5e9, "2.50 s"),
+        ] {
+            assert_eq!(time(ns), shown);
+        }
+        assert_eq!(ratio(1.042), "1.04×");
+        assert_eq!(ratio(0.5), "0.50×");
+        assert_eq!(ratio(0.0025), "1/400");
+        assert_eq!(ratio(412.3), "412×");
+    }
+}
