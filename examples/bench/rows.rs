@@ -7,7 +7,9 @@ use core::hint::{black_box, spin_loop};
 use guest_sdk::event::{self, current_vcpu};
 use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
 use guest_sdk::time::now_ns;
+use guest_sdk::sync::Mutex;
 use guest_sdk::{calls, platform, thread};
+use alloc::vec::Vec;
 
 /// One row's name and function.
 type Row = (&'static str, fn(&mut Run));
@@ -27,11 +29,14 @@ pub const ROWS: &[Row] = &[
     ("identify/cpuid", |run| run.over(identify_by_cpuid)),
     ("remap/trap/1", |run| remap(run, 1)),
     ("remap/trap/64", |run| remap(run, 64)),
-    ("remap/trap/1024", |run| remap(run, 1024)),
+    ("remap/trap/1024", |run| remap(run, MOST_PAGES)),
     ("notify/trap", |run| run.over(|| done(calls::notify(1, UNHEARD)))),
     ("notify/word", |run| ping(run, spin_for)),
     ("notify/wait", |run| ping(run, wait_for)),
 ];
+
+/// Pages of the largest remapping.
+const MOST_PAGES: usize = 1024;
 
 /// What answers on the other vCPU, and the answer.
 const PING: u64 = 1 << 40;
@@ -82,28 +87,32 @@ fn identify_by_cpuid() {
     black_box(__cpuid(black_box(0)));
 }
 
+/// The pages that are remapped. They stay, so that only the first block pays for them.
+static MEMORY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
 /// Maps a window of pages onto one of two others, in turn, and flushes. The window shows afterwards which.
 fn remap(run: &mut Run, pages: usize) {
-    use alloc::vec;
     let size = pages * PAGE_SIZE as usize;
-    let aligned = |bytes: &[u8]| (bytes.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
-    let mut memory = vec![0_u8; 3 * size + PAGE_SIZE as usize];
-    let first = aligned(&memory);
-    let offset = (first - memory.as_ptr() as u64) as usize;
+    let mut memory = MEMORY.lock();
+    if memory.is_empty() {
+        memory.resize((3 * MOST_PAGES + 1) * PAGE_SIZE as usize, 0);
+    }
+    let base = memory.as_ptr() as u64;
+    let first = base.next_multiple_of(PAGE_SIZE);
     let window = first..first + size as u64;
     let backs = [first + size as u64, first + 2 * size as u64];
-    for (mark, back) in [1, 2].into_iter().zip(1..) {
-        memory[offset + back * size..][..size].fill(mark);
+    for (mark, back) in [1, 2].into_iter().zip(backs) {
+        memory[(back - base) as usize + size - 1] = mark;
     }
-    let mut turn = 0;
-    let mut map = |to: u64| {
+    let map = |to: u64| {
         let mut edit = Edit::begin();
-        // SAFETY: nothing refers into the window but the volatile look below.
+        // SAFETY: while the window is elsewhere nothing refers into it but the volatile look below.
         let mapped = unsafe { edit.map(window.clone(), to, Access::READ_WRITE) };
         if mapped.and_then(|()| edit.commit()).is_err() {
             panic!("remapping was refused");
         }
     };
+    let mut turn = 0;
     run.over(|| {
         turn ^= 1;
         map(backs[turn]);

@@ -59,7 +59,7 @@ pub fn pin(thread: u32, cores: &[u32]) {
 pub struct Used {
     /// CPU time of the thread that carries out the operation, in nanoseconds.
     pub own_ns: u64,
-    /// CPU time of all other threads but the one that measures, in nanoseconds.
+    /// CPU time of all other threads but the one that measures, and of programs that were started and have ended, in nanoseconds.
     pub others_ns: u64,
     /// How often the operation's thread had to give up its processor.
     pub preemptions: u64,
@@ -70,12 +70,17 @@ pub struct Used {
 impl Used {
     /// Reads it, where `own` carries out the operation and the caller is the one that measures, which may be the same.
     pub fn until_now(own: u32) -> Used {
-        let here = this_thread();
-        let others = threads().into_iter().filter(|id| *id != own && *id != here);
         let (waited_ns, preemptions) = interruptions(own);
+        let own_ns = cpu_ns(thread_clock(own));
+        let here_ns = match this_thread() {
+            here if here == own => 0,
+            here => cpu_ns(thread_clock(here)),
+        };
+        // The process's clock has the threads that have ended too.
+        let all_ns = cpu_ns(libc::CLOCK_PROCESS_CPUTIME_ID) + children_ns();
         Used {
-            own_ns: cpu_ns(own),
-            others_ns: others.map(cpu_ns).sum(),
+            own_ns,
+            others_ns: all_ns.saturating_sub(own_ns + here_ns),
             preemptions,
             waited_ns,
         }
@@ -83,7 +88,6 @@ impl Used {
 
     /// Adds what was used between two readings.
     pub fn add(&mut self, before: &Used, after: &Used) {
-        // A thread that ended in between has taken its time with it.
         self.own_ns += after.own_ns.saturating_sub(before.own_ns);
         self.others_ns += after.others_ns.saturating_sub(before.others_ns);
         self.preemptions += after.preemptions.saturating_sub(before.preemptions);
@@ -91,10 +95,13 @@ impl Used {
     }
 }
 
-/// A thread's CPU time, exact also while it runs; 0 for one that is gone.
-fn cpu_ns(thread: u32) -> u64 {
-    // The clock of a thread by its number, as <linux/posix-timers.h> makes it: one thread's, of scheduled time.
-    let clock = (!(thread as libc::clockid_t) << 3) | 4 | 2;
+/// The clock of a thread by its number, as `<linux/posix-timers.h>` makes it: one thread's, of scheduled time.
+fn thread_clock(thread: u32) -> libc::clockid_t {
+    (!(thread as libc::clockid_t) << 3) | 4 | 2
+}
+
+/// What a CPU clock says, in nanoseconds; 0 for a thread that is gone.
+fn cpu_ns(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -104,6 +111,20 @@ fn cpu_ns(thread: u32) -> u64 {
         0 => time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs(),
         _ => 0,
     }
+}
+
+/// The CPU time of this process's children that have been waited for, in nanoseconds.
+fn children_ns() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: writes the struct, which is integers only: zero is a value.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let ns = |time: libc::timeval| {
+        time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_usec.unsigned_abs() * 1000
+    };
+    ns(usage.ru_utime) + ns(usage.ru_stime)
 }
 
 /// How long a thread has waited for a processor in nanoseconds, and how often it had to give one up.
@@ -129,7 +150,7 @@ mod tests {
         assert!(threads().contains(&here));
         let before = Used::until_now(here);
         let mut sum = 0_u64;
-        while cpu_ns(here) - before.own_ns < 1_000_000 {
+        while cpu_ns(thread_clock(here)) - before.own_ns < 1_000_000 {
             sum = std::hint::black_box(sum + 1);
         }
         let mut used = Used::default();

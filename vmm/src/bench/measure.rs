@@ -63,8 +63,8 @@ pub fn all(
     stop: &AtomicBool,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Option<(Vec<Measured>, Timer)>, Error> {
-    // The measuring thread's children must be where it is, and its partners pin themselves.
-    host::pin(host::this_thread(), &[ground.cores.first]);
+    // Out of the way of what is measured elsewhere; what is measured here moves to the first processor for its block.
+    host::pin(host::this_thread(), &[ground.cores.second]);
     let mut bench = Bench::new(ground, extent);
     let timer = bench.timer()?;
     let wanted = |row: &&Row| row.name.contains(filter) || row.operation.contains(filter);
@@ -122,7 +122,9 @@ impl<'g> Bench<'g> {
         guest.block(NOTHING, plan, false)?;
         let guest = guest.distribution(NOTHING)?;
         let mut histogram = Histogram::new();
+        host::pin(host::this_thread(), &[self.ground.cores.first]);
         Run::new(plan, &mut histogram).over(|| ());
+        host::pin(host::this_thread(), &[self.ground.cores.second]);
         let middle = |of: Distribution| of.percentile(0.5).unwrap_or(0.0);
         Ok(Timer {
             guest: middle(guest),
@@ -221,9 +223,13 @@ impl<'g> Bench<'g> {
                     }
                 };
                 let mut run = Run::new(plan, histogram);
-                before = Used::until_now(host::this_thread());
-                subject(&mut run)?;
-                after = Used::until_now(host::this_thread());
+                let here = host::this_thread();
+                host::pin(here, &[self.ground.cores.first]);
+                before = Used::until_now(here);
+                let ran = subject(&mut run);
+                after = Used::until_now(here);
+                host::pin(here, &[self.ground.cores.second]);
+                ran?;
                 (rounds, cost) = (run.rounds, run.middle_cost());
             }
             Place::Qemu(_) => return Ok(f64::NAN),

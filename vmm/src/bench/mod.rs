@@ -4,7 +4,7 @@
 //! A row is measured in turn with each row it is held against, in blocks of some 10 ms, in an order that is reversed from round to round. Both sides of
 //! a ratio come from the same round; the median of these ratios is given with an interval that holds 95 % of the medians of
 //! their resamples (bootstrap). A block's cost is the middle one of its chunks, each timed as a whole over some 100 µs; percentiles come from rounds
-//! that are timed one by one, less what the clock itself costs. The first vCPU and the measuring thread share one processor, and
+//! that are timed one by one, less what the clock itself costs. The first vCPU and what is measured in this process share one processor, and
 //! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation.
 //!
 //! [`rows`] is the table, [`block`] the loop, [`measure`] the order of blocks; [`results`] describes the result file.

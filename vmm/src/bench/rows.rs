@@ -211,14 +211,14 @@ pub const ROWS: &[Row] = &[
         mechanism: "event, both waiting",
         against: &["floor/pipe"],
         place: Place::GuestPair(Setup::Plain),
-        explain: "The same with each vCPU asleep in a wait call until the other notifies it: four calls and two wakings. Its floor \
+        explain: "The same with each vCPU asleep in a wait call until the other notifies it: up to four calls, fewer where one side has not fallen asleep yet. Its floor \
                   is two sleeping threads of one process that wake each other through pipes.",
         ..CALL
     },
     Row {
         name: "boot/vm",
         operation: "boot",
-        mechanism: "Vm::new to first call",
+        mechanism: "Vm to first call",
         against: &["floor/boot"],
         place: Place::Host(subject::boot),
         explain: "From nothing to the first call of a guest that prints a line: its image read, memory, page tables and a vCPU \
@@ -228,7 +228,7 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "boot/process",
         operation: "boot",
-        mechanism: "trapless run, start to exit",
+        mechanism: "trapless run",
         against: &["floor/process"],
         place: Place::Host(subject::process),
         explain: "The whole command for the same guest, from starting the process to its end.",
