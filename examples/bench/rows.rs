@@ -2,14 +2,14 @@
 //! is compared with, is said in the host's table, by the same name.
 
 use crate::block::{Run, now};
+use alloc::vec::Vec;
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
 use guest_sdk::event::{self, current_vcpu};
 use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
-use guest_sdk::time::now_ns;
 use guest_sdk::sync::Mutex;
+use guest_sdk::time::now_ns;
 use guest_sdk::{calls, platform, thread};
-use alloc::vec::Vec;
 
 /// One row's name and function.
 type Row = (&'static str, fn(&mut Run));
@@ -30,7 +30,9 @@ pub const ROWS: &[Row] = &[
     ("remap/trap/1", |run| remap(run, 1)),
     ("remap/trap/64", |run| remap(run, 64)),
     ("remap/trap/1024", |run| remap(run, MOST_PAGES)),
-    ("notify/trap", |run| run.over(|| done(calls::notify(1, UNHEARD)))),
+    ("notify/trap", |run| {
+        run.over(|| done(calls::notify(1, UNHEARD)))
+    }),
     ("notify/word", |run| ping(run, spin_for)),
     ("notify/wait", |run| ping(run, wait_for)),
 ];

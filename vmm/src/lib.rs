@@ -15,8 +15,8 @@
 )]
 
 pub mod backtrace;
-pub mod bench;
 mod bell;
+pub mod bench;
 pub mod build;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod calls;

@@ -3,14 +3,14 @@
 //! Both sides of a pair run in turn, many times; the ratio is taken pair by pair, and the table has its median and the
 //! middle half. A floor is the same work with nothing of ours in it.
 
-mod floor;
 mod image;
 mod pairs;
 mod process;
 
 use pairs::{Pairs, spread};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use vmm::bench::floor::bare;
 use vmm::config::{self, Config};
 use vmm::{End, Vm};
 
@@ -57,7 +57,7 @@ fn boot_and_trap(caller: &Path) -> (Pairs, Pairs) {
     };
     let (mut boot, mut trap) = (Pairs::default(), Pairs::default());
     for round in 0..43 {
-        let floor = floor::run(config.machine.memory, CALLS);
+        let (to_first_exit, each_exit) = floor(config.machine.memory);
         let outcome = Vm::new(&config, caller)
             .and_then(Vm::run)
             .expect("a VM that runs");
@@ -71,11 +71,21 @@ fn boot_and_trap(caller: &Path) -> (Pairs, Pairs) {
         let first = stats.to_first_call.expect("a first call");
         let each = (stats.to_end - first) / CALLS;
         if round >= 3 {
-            boot.push(first, floor.to_first_exit);
-            trap.push(each, floor.each_exit);
+            boot.push(first, to_first_exit);
+            trap.push(each, each_exit);
         }
     }
     (boot, trap)
+}
+
+/// The same ioctls and as many exits, done bare: the time to the first exit, and that of each further one.
+fn floor(memory: u64) -> (Duration, Duration) {
+    let (mut bare, to_first_exit) = bare::boot(memory).expect("the bare guest");
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        bare.exit().expect("an exit");
+    }
+    (to_first_exit, start.elapsed() / CALLS)
 }
 
 fn row(name: &str, pairs: &Pairs, bar: &str) {

@@ -146,7 +146,10 @@ fn remarks(old: &Results, new: &Results) -> Vec<String> {
         .into_iter()
         .filter(|(_, old, new)| old != new)
         .map(|(what, old, new)| {
-            let (old, new) = (old.as_ref().unwrap_or(&unknown), new.as_ref().unwrap_or(&unknown));
+            let (old, new) = (
+                old.as_ref().unwrap_or(&unknown),
+                new.as_ref().unwrap_or(&unknown),
+            );
             format!("another {what}: {new}; it was {old}")
         })
         .collect();

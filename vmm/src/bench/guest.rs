@@ -56,7 +56,9 @@ impl Guest {
         let mut guest = Guest::boot(setup, image, Vec::new(), cores)?;
         guest.expect("ready")?;
         host::pin(guest.thread_id, &[cores.first]);
-        let others = host::threads().into_iter().filter(|thread| !before.contains(thread));
+        let others = host::threads()
+            .into_iter()
+            .filter(|thread| !before.contains(thread));
         others
             .filter(|thread| *thread != guest.thread_id)
             .for_each(|thread| host::pin(thread, &[cores.second]));
@@ -135,7 +137,11 @@ impl Guest {
 
     fn expect(&mut self, word: &str) -> Result<(), Error> {
         let line = self.hear()?;
-        if line == word { Ok(()) } else { Err(said(&line)) }
+        if line == word {
+            Ok(())
+        } else {
+            Err(said(&line))
+        }
     }
 
     /// Why a guest that should have answered is gone.

@@ -40,7 +40,10 @@ pub fn threads() -> Vec<u32> {
 
 /// The calling thread.
 pub fn this_thread() -> u32 {
-    rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()
+    rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .unsigned_abs()
 }
 
 /// Lets a thread run on some processors only. Without effect on a thread that is gone, or where the host forbids it.

@@ -249,7 +249,9 @@ impl<'g> Bench<'g> {
         let ticks_per_ns = self.ground.ticks_per_ns;
         let entry = self.entry(row);
         match measured {
-            Ok(ticks) => entry.blocks.extend(ticks.iter().map(|each| each / ticks_per_ns)),
+            Ok(ticks) => entry
+                .blocks
+                .extend(ticks.iter().map(|each| each / ticks_per_ns)),
             Err(reason) => entry.skipped = Some(reason),
         }
     }

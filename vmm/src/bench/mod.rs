@@ -113,7 +113,14 @@ pub fn run(
     let Some((rows, timer)) = measure::all(&ground, extent, filter, stop, progress)? else {
         return Ok(None);
     };
-    Ok(Some(Results::of(&ground, extent, options.quick, before, &timer, rows)))
+    Ok(Some(Results::of(
+        &ground,
+        extent,
+        options.quick,
+        before,
+        &timer,
+        rows,
+    )))
 }
 
 /// A guest of the package `examples`, in the checkout that this program was built from.

@@ -136,6 +136,9 @@ mod tests {
         assert_eq!(jump, 0);
         let code = program();
         assert_eq!(image[..code.len()], code);
-        assert_eq!(code.last().map(|back| i32::from(*back as i8)), Some(-(code.len() as i32)));
+        assert_eq!(
+            code.last().map(|back| i32::from(*back as i8)),
+            Some(-(code.len() as i32))
+        );
     }
 }

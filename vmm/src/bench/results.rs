@@ -22,9 +22,9 @@
 //! | `rows[].histogram` | `[from_ns, to_ns, count]` of the timed rounds, empty ones left out |
 
 use super::measure::{Measured, Timer};
-use super::rows::Side;
 #[cfg(doc)]
 use super::rows::Row;
+use super::rows::Side;
 use super::statistics::{Distribution, Estimate, bounds};
 use super::{Extent, Ground};
 use crate::host::{HostKind, Machine, kind};
@@ -226,12 +226,10 @@ impl Line {
     fn of(measured: Measured, timer: f64, ticks_per_ns: f64) -> Line {
         let row = measured.row;
         let distribution = &measured.distribution;
-        let ns =
-            |ticks: f64| (ticks - timer).max(0.0) / f64::from(row.per) / ticks_per_ns;
+        let ns = |ticks: f64| (ticks - timer).max(0.0) / f64::from(row.per) / ticks_per_ns;
         let percentile = |part| distribution.percentile(part).map(ns);
-        let each = |used: u64| {
-            (measured.operations > 0).then(|| used as f64 / measured.operations as f64)
-        };
+        let each =
+            |used: u64| (measured.operations > 0).then(|| used as f64 / measured.operations as f64);
         Line {
             name: row.name.to_owned(),
             operation: row.operation.to_owned(),

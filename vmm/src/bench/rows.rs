@@ -2,9 +2,9 @@
 //!
 //! A new row is an entry here and, for one that runs in the guest, a function of the same name in `examples/bench/rows.rs`.
 
+use super::Ground;
 use super::guest::Setup;
 use super::subject::{self, Subject};
-use super::Ground;
 use crate::Error;
 use serde::{Deserialize, Serialize};
 
@@ -350,7 +350,11 @@ mod tests {
         let guest = include_str!("../../../examples/bench/rows.rs");
         for row in ROWS {
             if let Place::Guest(_) | Place::GuestPair(_) = row.place {
-                assert!(guest.contains(&format!("(\"{}\",", row.name)), "{}", row.name);
+                assert!(
+                    guest.contains(&format!("(\"{}\",", row.name)),
+                    "{}",
+                    row.name
+                );
             }
         }
     }

@@ -58,15 +58,27 @@ fn ratios_are_taken_pair_by_pair() {
         ratios(&[10.0, 100.0, 12.0], &[5.0, 50.0, 6.0]),
         [2.0, 2.0, 2.0]
     );
-    assert_eq!(ratios(&[1.0, 1.0], &[0.0, 4.0]), [0.25], "nothing is not a floor");
+    assert_eq!(
+        ratios(&[1.0, 1.0], &[0.0, 4.0]),
+        [0.25],
+        "nothing is not a floor"
+    );
     assert_eq!(ratios(&[1.0, 2.0], &[1.0]), [1.0], "only whole pairs");
 }
 
 #[test]
 fn a_bucket_holds_what_is_put_there() {
-    for value in (0..200).chain([1 << 20, (1 << 20) + 12345, u64::from(u32::MAX), (1 << 40) - 1]) {
+    for value in (0..200).chain([
+        1 << 20,
+        (1 << 20) + 12345,
+        u64::from(u32::MAX),
+        (1 << 40) - 1,
+    ]) {
         let (low, width) = bounds(bucket(value));
-        assert!((low..low + width).contains(&value), "{value}: {low} {width}");
+        assert!(
+            (low..low + width).contains(&value),
+            "{value}: {low} {width}"
+        );
         assert!(width == 1 || width * 64 <= low, "{value}: {low} {width}");
     }
     assert_eq!(bucket(u64::MAX), BUCKETS - 1);

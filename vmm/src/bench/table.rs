@@ -125,7 +125,8 @@ pub fn host(host: &Host) -> String {
 /// How busy it was, in a line.
 #[must_use]
 pub fn state(host: &Host) -> String {
-    let number = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
     format!(
         "load {} before, {} after; processor pressure {} % before, {} % after; on processors {} and {}",
         number(host.load_before),

@@ -1,9 +1,11 @@
 //! `trapless bench`: measures, shows, keeps and compares.
 
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vmm::bench::{self, Options, compare, page, results::Results, table};
 use vmm::{Error, exit};
 
@@ -37,12 +39,14 @@ impl Bench {
         for file in self.json.iter().chain(&self.html) {
             open(file)?;
         }
-        let Some(results) = self.measure()? else {
-            return Ok(exit::INTERRUPTED);
+        let results = match self.measure()? {
+            Ok(results) => results,
+            Err(code) => return Ok(code),
         };
         super::say(&table::render(&results));
         if let Some(file) = &self.json {
-            let json = serde_json::to_string(&results).map_err(|error| cannot(file, &error.into()))?;
+            let json =
+                serde_json::to_string(&results).map_err(|error| cannot(file, &error.into()))?;
             write(file, &json)?;
         }
         if let Some(file) = &self.html {
@@ -58,7 +62,8 @@ impl Bench {
         })
     }
 
-    fn measure(&self) -> Result<Option<Results>, Error> {
+    /// The results, or the code to exit with where a signal came first.
+    fn measure(&self) -> Result<Result<Results, u8>, Error> {
         let os = |source| Error::Os {
             what: "preparing to be interrupted".to_owned(),
             source,
@@ -69,13 +74,22 @@ impl Bench {
             program: std::env::current_exe().map_err(os)?,
         };
         let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let terminated = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
             // The second one ends the process at once.
-            signal_hook::flag::register_conditional_default(signal, Arc::clone(&stop)).map_err(os)?;
-            signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(os)?;
+            flag::register_conditional_default(signal, Arc::clone(&stop)).map_err(os)?;
+            if signal == SIGTERM {
+                flag::register(signal, Arc::clone(&terminated)).map_err(os)?;
+            }
+            flag::register(signal, Arc::clone(&stop)).map_err(os)?;
         }
         let mut progress = Progress::new();
-        bench::run(&options, &stop, &mut |what| progress.show(what))
+        let results = bench::run(&options, &stop, &mut |what| progress.show(what))?;
+        let code = match terminated.load(Ordering::Relaxed) {
+            true => exit::TERMINATED,
+            false => exit::INTERRUPTED,
+        };
+        Ok(results.ok_or(code))
     }
 }
 

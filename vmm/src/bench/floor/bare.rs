@@ -82,7 +82,11 @@ impl Bare {
         let vcpu = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
         vcpu.set_cpuid2(cpuid).map_err(refused("KVM_SET_CPUID2"))?;
         enter_ring3(&vcpu)?;
-        let bell = if with_bell { Some(hang_bell(&vm)?) } else { None };
+        let bell = if with_bell {
+            Some(hang_bell(&vm)?)
+        } else {
+            None
+        };
         Ok(Bare {
             vcpu,
             _vm: vm,

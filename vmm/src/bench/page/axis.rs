@@ -77,7 +77,10 @@ pub fn decades(page: &mut String, axis: &Log, top: f64, bottom: f64) -> fmt::Res
             };
             let y = bottom + 15.0;
             let name = decade(*power);
-            writeln!(page, "<text class=\"faint\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{name}</text>")?;
+            writeln!(
+                page,
+                "<text class=\"faint\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{name}</text>"
+            )?;
         }
     }
     Ok(())

@@ -31,23 +31,38 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
         return Ok(());
     };
     page.push_str("<h2>Many calls at once</h2>\n<p>What one call costs when so many are queued and submitted together. Both axes are logarithmic.</p>\n");
-    writeln!(page, "<svg viewBox=\"0 0 {WIDTH} 300\" role=\"img\" aria-label=\"cost of a call by batch size\">")?;
+    writeln!(
+        page,
+        "<svg viewBox=\"0 0 {WIDTH} 300\" role=\"img\" aria-label=\"cost of a call by batch size\">"
+    )?;
     for power in costs.powers(10.0) {
         let (y, name) = (costs.at(power), decade(power));
         write!(page, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{RIGHT}\"/>")?;
-        writeln!(page, "<text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>", LEFT - 5.0, y + 4.0)?;
+        writeln!(
+            page,
+            "<text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
+            LEFT - 5.0,
+            y + 4.0
+        )?;
     }
     let mut sizes_shown: Vec<f64> = all().map(|point| point.0).collect();
     sizes_shown.sort_by(f64::total_cmp);
     sizes_shown.dedup();
     for size in sizes_shown {
         let x = sizes.at(size);
-        writeln!(page, "<text class=\"faint\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{size}</text>", BOTTOM + 16.0)?;
+        writeln!(
+            page,
+            "<text class=\"faint\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{size}</text>",
+            BOTTOM + 16.0
+        )?;
     }
     for (family, points) in &series {
         curve(page, family, points, &sizes, &costs)?;
     }
-    writeln!(page, "<text class=\"faint\" x=\"{LEFT}\" y=\"296\">calls in a batch</text></svg>")
+    writeln!(
+        page,
+        "<text class=\"faint\" x=\"{LEFT}\" y=\"296\">calls in a batch</text></svg>"
+    )
 }
 
 /// What a row with a batch's size as the last part of its name, such as `batch/trap/64`, belongs to, and the size.
@@ -71,13 +86,35 @@ fn curve(
     let mut path = String::new();
     for (size, cost, _) in points {
         let (x, y) = (sizes.at(*size), costs.at(*cost));
-        write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' })?;
-        writeln!(page, "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"><title>{}</title></circle>", time(*cost))?;
-        writeln!(page, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", y - 9.0, time(*cost))?;
+        write!(
+            path,
+            "{}{x:.1} {y:.1}",
+            if path.is_empty() { 'M' } else { 'L' }
+        )?;
+        writeln!(
+            page,
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"><title>{}</title></circle>",
+            time(*cost)
+        )?;
+        writeln!(
+            page,
+            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            y - 9.0,
+            time(*cost)
+        )?;
     }
-    writeln!(page, "<path class=\"{class}\" style=\"fill:none\" stroke-width=\"1.8\" d=\"{path}\"/>")?;
+    writeln!(
+        page,
+        "<path class=\"{class}\" style=\"fill:none\" stroke-width=\"1.8\" d=\"{path}\"/>"
+    )?;
     if let Some((size, cost, _)) = points.last() {
-        writeln!(page, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", sizes.at(*size) + 12.0, costs.at(*cost) + 12.0, Text(family))?;
+        writeln!(
+            page,
+            "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            sizes.at(*size) + 12.0,
+            costs.at(*cost) + 12.0,
+            Text(family)
+        )?;
     }
     Ok(())
 }

@@ -15,13 +15,14 @@ const DASHES: [&str; 4] = ["none", "6 3", "2 3", "9 3 2 3"];
 
 pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     page.push_str(
-        "<h2>How long single rounds take</h2>\n<p>A line shows which part of the rounds took longer than a time. It falls steeply where nearly all rounds take \
+        "<h2>How long single rounds take</h2>\n<p>A line shows which part of the rounds took longer than a time: all of them, one in ten, one in a hundred. It falls steeply where nearly all rounds take \
          the same, and its foot is the slowest one. Both axes are logarithmic.</p>\n<div class=\"plots\">\n",
     );
     for (name, lines) in operations(results) {
         let lines: Vec<&Line> = lines.into_iter().filter(|line| line.samples > 0).collect();
-        if !lines.is_empty() {
-            plot(page, name, &lines)?;
+        // As many as there are dashes to tell them apart.
+        for lines in lines.chunks(DASHES.len()) {
+            plot(page, name, lines)?;
         }
     }
     page.push_str("</div>\n");
@@ -36,12 +37,7 @@ fn plot(page: &mut String, name: &str, lines: &[&Line]) -> fmt::Result {
         return Ok(());
     };
     let most = lines.iter().map(|line| line.samples).max().unwrap_or(1);
-    let Some(parts) = Log::over(
-        [1.0, 1.0 / most as f64].into_iter(),
-        10.0,
-        BOTTOM,
-        TOP + 4.0,
-    ) else {
+    let Some(parts) = Log::over([0.99, 1.0 / most as f64].into_iter(), 10.0, BOTTOM, TOP) else {
         return Ok(());
     };
     let height = BOTTOM + 24.0 + 18.0 * lines.len() as f64;
@@ -50,13 +46,27 @@ fn plot(page: &mut String, name: &str, lines: &[&Line]) -> fmt::Result {
         "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
         Text(name)
     )?;
-    writeln!(page, "<text x=\"4\" y=\"14\" font-weight=\"600\">{}</text>", Text(name))?;
+    writeln!(
+        page,
+        "<text class=\"title\" x=\"4\" y=\"14\">{}</text>",
+        Text(name)
+    )?;
     decades(page, &times, TOP, BOTTOM)?;
-    for power in parts.powers(10.0).iter().filter(|part| **part <= 1.0) {
-        let y = parts.at(*power);
-        write!(page, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - 8.0)?;
-        let percent = power * 100.0;
-        writeln!(page, "<text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{percent}%</text>", LEFT - 4.0, y + 4.0)?;
+    let powers = parts.powers(10.0);
+    let step = powers.len().div_ceil(6);
+    for power in powers.iter().rev().step_by(step) {
+        let (y, name) = (parts.at(*power), one_in(1.0 / power));
+        write!(
+            page,
+            "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>",
+            WIDTH - 8.0
+        )?;
+        writeln!(
+            page,
+            "<text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
+            LEFT - 5.0,
+            y + 4.0
+        )?;
     }
     for (index, line) in lines.iter().enumerate() {
         let dash = dash(lines, index);
@@ -68,18 +78,34 @@ fn plot(page: &mut String, name: &str, lines: &[&Line]) -> fmt::Result {
     Ok(())
 }
 
+/// A part of all, by how many there is one in.
+fn one_in(many: f64) -> String {
+    match many {
+        many if many < 1.5 => "all".to_owned(),
+        many if many < 900.0 => format!("1:{many:.0}"),
+        many if many < 900e3 => format!("1:{:.0}k", many / 1e3),
+        many => format!("1:{:.0}M", many / 1e6),
+    }
+}
+
 /// The dash of a row: solid for the first of its side.
 fn dash(lines: &[&Line], index: usize) -> &'static str {
     let side = lines.get(index).map(|line| line.side);
-    let before = lines.iter().take(index).filter(|line| Some(line.side) == side);
-    DASHES.get(before.count() % DASHES.len()).copied().unwrap_or("none")
+    let before = lines
+        .iter()
+        .take(index)
+        .filter(|line| Some(line.side) == side);
+    DASHES
+        .get(before.count() % DASHES.len())
+        .copied()
+        .unwrap_or("none")
 }
 
 fn curve(page: &mut String, line: &Line, times: &Log, parts: &Log, dash: &str) -> fmt::Result {
     let mut beyond = line.samples;
     write!(
         page,
-        "<path class=\"{}\" fill=\"none\" style=\"fill:none\" stroke-width=\"1.8\" stroke-dasharray=\"{dash}\" d=\"M{:.1} {:.1}",
+        "<path class=\"{}\" style=\"fill:none\" stroke-width=\"1.8\" stroke-dasharray=\"{dash}\" d=\"M{:.1} {:.1}",
         side(line.side),
         times.at(line.histogram.first().map_or(0.0, |(from, ..)| *from)),
         parts.at(1.0)

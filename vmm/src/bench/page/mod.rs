@@ -120,9 +120,16 @@ fn date(seconds: u64) -> String {
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
-    let (month, turned) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, turned) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{}-{month:02}-{day:02} {hour:02}:{minute:02} UTC", era * 400 + year + turned)
+    format!(
+        "{}-{month:02}-{day:02} {hour:02}:{minute:02} UTC",
+        era * 400 + year + turned
+    )
 }
 
 #[cfg(test)]

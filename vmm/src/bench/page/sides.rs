@@ -16,7 +16,7 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     let Some(axis) = Log::over(costs.map(|cost| cost.median), 10.0, 4.0, WIDTH - 76.0) else {
         return Ok(());
     };
-    page.push_str("<h2>What an operation costs</h2>\n<p>On a logarithmic axis: each line is ten times the one before. The dark end of a bar is its 95 % interval.</p>\n<div class=\"plots\">\n");
+    page.push_str("<h2>What an operation costs</h2>\n<p>On a logarithmic axis: each line is ten times the one before. The dark end of a bar is its 95 % interval.</p>\n<div class=\"plots\">\n");
     for (name, lines) in operations(results) {
         let lines: Vec<&Line> = lines
             .into_iter()
@@ -29,7 +29,11 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
             "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
             Text(name)
         )?;
-        writeln!(page, "<text x=\"4\" y=\"14\" font-weight=\"600\">{}</text>", Text(name))?;
+        writeln!(
+            page,
+            "<text class=\"title\" x=\"4\" y=\"14\">{}</text>",
+            Text(name)
+        )?;
         decades(page, &axis, HEAD, bottom)?;
         for (index, line) in lines.iter().enumerate() {
             bar(page, &axis, HEAD + ROW * index as f64, line)?;

@@ -6,7 +6,17 @@ use crate::bench::table::{ratio, side, time};
 use std::fmt::{self, Write};
 
 const COLUMNS: [&str; 11] = [
-    "", "cost", "compared", "p50", "p90", "p99", "p99.9", "max", "exits", "CPU, own", "CPU, others",
+    "",
+    "cost",
+    "compared",
+    "p50",
+    "p90",
+    "p99",
+    "p99.9",
+    "max",
+    "exits",
+    "CPU, own",
+    "CPU, others",
 ];
 
 pub fn write(page: &mut String, results: &Results) -> fmt::Result {
@@ -29,7 +39,11 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
         if line.operation != operation {
             operation = &line.operation;
             let empty = "<th>".repeat(COLUMNS.len() - 1);
-            writeln!(page, "<tr class=\"operation\"><th>{}{empty}", Text(operation))?;
+            writeln!(
+                page,
+                "<tr class=\"operation\"><th>{}{empty}",
+                Text(operation)
+            )?;
         }
         row(page, line)?;
     }
@@ -72,7 +86,13 @@ fn row(page: &mut String, line: &Line) -> fmt::Result {
             ratio(estimate.high)
         )?;
     }
-    for value in [line.p50_ns, line.p90_ns, line.p99_ns, line.p999_ns, line.max_ns] {
+    for value in [
+        line.p50_ns,
+        line.p90_ns,
+        line.p99_ns,
+        line.p999_ns,
+        line.max_ns,
+    ] {
         cell(page, value)?;
     }
     match line.exits {
@@ -108,7 +128,10 @@ fn disturbances(page: &mut String, results: &Results) -> fmt::Result {
         })
         .collect();
     if disturbed.is_empty() {
-        return writeln!(page, "<p class=\"faint\">No row lost its processor while it was measured.</p>");
+        return writeln!(
+            page,
+            "<p class=\"faint\">No row lost its processor while it was measured.</p>"
+        );
     }
     writeln!(
         page,
