@@ -1,7 +1,7 @@
 //! What `trapless bench` runs in a VM: a table of operations, and a loop that carries out one of them for a while whenever the
 //! host says so.
 //!
-//! The host writes lines to the console, and gets lines back:
+//! The host writes lines to standard input, and gets lines back on standard error; standard output is what some rows write to, and leads nowhere:
 //!
 //! | line | answer |
 //! |---|---|
@@ -27,7 +27,7 @@ use alloc::collections::BTreeMap;
 use block::{Plan, Run};
 use guest_sdk::abi::Status;
 use guest_sdk::console::stdin;
-use guest_sdk::{env, print, println, thread};
+use guest_sdk::{env, eprint, eprintln, thread};
 use histogram::Histogram;
 
 guest_sdk::entry!(main);
@@ -53,7 +53,7 @@ fn main() -> Result<(), Status> {
         answer_run(&mut Histograms::new(), args);
         return Ok(());
     }
-    println!("ready");
+    eprintln!("ready");
     for line in stdin().lines() {
         let line = line?;
         let mut words = line.split(' ');
@@ -61,7 +61,7 @@ fn main() -> Result<(), Status> {
             Some("warm") => answer_run(&mut Histograms::new(), words),
             Some("run") => answer_run(&mut histograms, words),
             Some("histogram") => answer_histogram(&histograms, words.next().unwrap_or_default()),
-            _ => println!("what is {line:?}?"),
+            _ => eprintln!("what is {line:?}?"),
         }
     }
     Ok(())
@@ -70,7 +70,7 @@ fn main() -> Result<(), Status> {
 fn answer_run<'w>(histograms: &mut Histograms, mut words: impl Iterator<Item = &'w str>) {
     let name = words.next().unwrap_or_default();
     let Some((name, row)) = rows::ROWS.iter().find(|(known, _)| *known == name) else {
-        println!("there is no row {name:?}");
+        eprintln!("there is no row {name:?}");
         return;
     };
     let mut length = |default| words.next().map_or(Some(default), |word| word.parse().ok());
@@ -80,7 +80,7 @@ fn answer_run<'w>(histograms: &mut Histograms, mut words: impl Iterator<Item = &
         length(BY_HAND.singles),
     );
     let (Some(chunk), Some(chunks), Some(singles)) = lengths else {
-        println!("a length is not a number of ticks");
+        eprintln!("a length is not a number of ticks");
         return;
     };
     let plan = Plan {
@@ -94,17 +94,17 @@ fn answer_run<'w>(histograms: &mut Histograms, mut words: impl Iterator<Item = &
     let mut run = Run::new(plan, histogram);
     row(&mut run);
     let cost = run.middle_cost();
-    println!("block {} {cost}", run.rounds);
+    eprintln!("block {} {cost}", run.rounds);
 }
 
 fn answer_histogram(histograms: &Histograms, name: &str) {
     let Some(histogram) = histograms.get(name) else {
-        println!("nothing was run of {name:?}");
+        eprintln!("nothing was run of {name:?}");
         return;
     };
-    print!("histogram {}", histogram.max);
+    eprint!("histogram {}", histogram.max);
     for (bucket, count) in histogram.filled() {
-        print!(" {bucket}:{count}");
+        eprint!(" {bucket}:{count}");
     }
-    println!();
+    eprintln!();
 }

@@ -1,5 +1,5 @@
-//! The operations. Each is a function that sets up what it needs and hands one round to the loop; what a row means, and what it
-//! is compared with, is said in the host's table, by the same name.
+//! The work. Each is a function that sets up what it needs and hands one round to the loop; what a row means, in which VM it
+//! does this work, and what it is compared with, is said in the host's table.
 
 use crate::block::{Run, now};
 use alloc::vec::Vec;
@@ -17,20 +17,20 @@ type Row = (&'static str, fn(&mut Run));
 /// Every row.
 pub const ROWS: &[Row] = &[
     ("nothing", |run| run.over(|| ())),
-    ("null/trap", |run| run.over(|| done(calls::null()))),
-    ("random/trap/64", |run| random::<64>(run)),
-    ("random/trap/4096", |run| random::<4096>(run)),
-    ("console/trap/1", |run| write::<1>(run)),
-    ("console/trap/64", |run| write::<64>(run)),
-    ("console/trap/4096", |run| write::<4096>(run)),
-    ("clock/page", |run| run.over(|| _ = black_box(now_ns()))),
-    ("timer/trap", timer),
+    ("null", |run| run.over(|| done(calls::null()))),
+    ("random/64", |run| random::<64>(run)),
+    ("random/4096", |run| random::<4096>(run)),
+    ("console/1", |run| write::<1>(run)),
+    ("console/64", |run| write::<64>(run)),
+    ("console/4096", |run| write::<4096>(run)),
+    ("clock", |run| run.over(|| _ = black_box(now_ns()))),
+    ("timer", timer),
     ("identify/page", |run| run.over(identify_by_page)),
     ("identify/cpuid", |run| run.over(identify_by_cpuid)),
-    ("remap/trap/1", |run| remap(run, 1)),
-    ("remap/trap/64", |run| remap(run, 64)),
-    ("remap/trap/1024", |run| remap(run, MOST_PAGES)),
-    ("notify/trap", |run| {
+    ("remap/1", |run| remap(run, 1)),
+    ("remap/64", |run| remap(run, 64)),
+    ("remap/1024", |run| remap(run, MOST_PAGES)),
+    ("notify/call", |run| {
         run.over(|| done(calls::notify(1, UNHEARD)))
     }),
     ("notify/word", |run| ping(run, spin_for)),
@@ -54,10 +54,15 @@ fn done<T>(answer: Result<T, guest_sdk::abi::Status>) {
     }
 }
 
-/// Bytes go in: to standard error, which leads nowhere here, so that the call is all there is.
+/// Bytes go in: to standard output, which leads nowhere here, so that the call is all there is.
 fn write<const BYTES: usize>(run: &mut Run) {
     let bytes = [b'.'; BYTES];
-    run.over(|| done(calls::console_write(calls::STREAM_ERROR, black_box(&bytes))));
+    run.over(|| {
+        done(calls::console_write(
+            calls::STREAM_OUTPUT,
+            black_box(&bytes),
+        ))
+    });
 }
 
 /// Bytes come out.

@@ -153,12 +153,12 @@ impl Console {
         })
     }
 
-    /// A console that ends in this process: `input` and `output` are the guest's ends of pipes whose other ends are served. What goes to
-    /// standard error is thrown away.
-    pub fn piped(input: OwnedFd, output: OwnedFd) -> Console {
+    /// A console that ends in this process: `input` and `error` are the guest's ends of pipes whose other ends are served. What goes to
+    /// standard output is thrown away.
+    pub fn piped(input: OwnedFd, error: OwnedFd) -> Console {
         Console {
-            output: Sink::File(output.into()),
-            error: Sink::Nowhere,
+            output: Sink::Nowhere,
+            error: Sink::File(error.into()),
             input: Source::File(input.into()),
         }
     }

@@ -101,17 +101,17 @@ impl Guest {
         })
     }
 
-    /// Runs one block of a row. One that warms up stays out of the distribution.
-    pub fn block(&mut self, row: &str, plan: Plan, warm: bool) -> Result<Block, Error> {
+    /// Runs one block of some work. One that warms up stays out of the distribution.
+    pub fn block(&mut self, work: &str, plan: Plan, warm: bool) -> Result<Block, Error> {
         let verb = if warm { "warm" } else { "run" };
-        self.say(&format!("{verb} {}\n", words(row, plan)))?;
+        self.say(&format!("{verb} {}\n", words(work, plan)))?;
         let line = self.hear()?;
         read_block(&line).ok_or_else(|| said(&line))
     }
 
-    /// The distribution of single rounds in all blocks of a row, in ticks.
-    pub fn distribution(&mut self, row: &str) -> Result<Distribution, Error> {
-        self.say(&format!("histogram {row}\n"))?;
+    /// The distribution of single rounds in all blocks of some work, in ticks.
+    pub fn distribution(&mut self, work: &str) -> Result<Distribution, Error> {
+        self.say(&format!("histogram {work}\n"))?;
         let line = self.hear()?;
         read_histogram(&line).ok_or_else(|| said(&line))
     }
@@ -174,11 +174,11 @@ impl Drop for Guest {
 pub fn once(
     setup: Setup,
     image: &Path,
-    row: &str,
+    work: &str,
     plan: Plan,
     cores: host::Cores,
 ) -> Result<(u64, Stats), Error> {
-    let args = format!("once {}", words(row, plan));
+    let args = format!("once {}", words(work, plan));
     let args = args.split(' ').map(str::to_owned).collect();
     let mut guest = Guest::boot(setup, image, args, cores)?;
     let line = guest.hear()?;
@@ -190,8 +190,8 @@ pub fn once(
     }
 }
 
-fn words(row: &str, plan: Plan) -> String {
-    format!("{row} {} {} {}", plan.chunk, plan.chunks, plan.singles)
+fn words(work: &str, plan: Plan) -> String {
+    format!("{work} {} {} {}", plan.chunk, plan.chunks, plan.singles)
 }
 
 fn read_block(line: &str) -> Option<Block> {

@@ -67,8 +67,7 @@ pub fn all(
     host::pin(host::this_thread(), &[ground.cores.second]);
     let mut bench = Bench::new(ground, extent);
     let timer = bench.timer()?;
-    let wanted = |row: &&Row| row.name.contains(filter) || row.operation.contains(filter);
-    let wanted: Vec<&'static Row> = ROWS.iter().filter(wanted).collect();
+    let wanted: Vec<&'static Row> = ROWS.iter().filter(|row| row.matches(filter)).collect();
     for (index, row) in wanted.iter().enumerate() {
         progress(&format!("{}/{} {}", index + 1, wanted.len(), row.name));
         if !bench.row(row, stop)? {
@@ -201,10 +200,10 @@ impl<'g> Bench<'g> {
         let plan = self.plan();
         let (before, after, rounds, cost);
         match row.place {
-            Place::Guest(setup) | Place::GuestPair(setup) => {
+            Place::Guest(setup, work) | Place::GuestPair(setup, work) => {
                 let guest = self.guest(setup)?;
                 before = Used::until_now(guest.thread_id);
-                let block = guest.block(row.name, plan, warm)?;
+                let block = guest.block(work, plan, warm)?;
                 after = Used::until_now(guest.thread_id);
                 (rounds, cost) = (block.rounds, block.cost);
             }
@@ -266,12 +265,9 @@ impl<'g> Bench<'g> {
             if let Some(histogram) = self.histograms.get(name) {
                 entry.distribution = distribution(histogram);
             }
-            match entry.row.place {
-                Place::Guest(setup) | Place::GuestPair(setup) if entry.skipped.is_none() => {
-                    entry.distribution = self.guest(setup)?.distribution(name)?;
-                    entry.exits = self.exits(setup, entry.row)?;
-                }
-                _ => {}
+            if let (Some((setup, work)), None) = (entry.row.place.work(), &entry.skipped) {
+                entry.distribution = self.guest(setup)?.distribution(work)?;
+                entry.exits = self.exits(setup, work, entry.row.per)?;
             }
         }
         self.measured = measured;
@@ -279,20 +275,20 @@ impl<'g> Bench<'g> {
     }
 
     /// Exits an operation: of two VMs that do nothing else, one for longer than the other, what the longer life had more.
-    fn exits(&self, setup: Setup, row: &Row) -> Result<Option<f64>, Error> {
+    fn exits(&self, setup: Setup, work: &str, per: u32) -> Result<Option<f64>, Error> {
         let plan = self.plan();
         let longer = |times: u64| Plan {
             chunks: plan.chunks * times,
             singles: 0,
             ..plan
         };
-        let once = |plan| guest::once(setup, &self.ground.guest, row.name, plan, self.ground.cores);
+        let once = |plan| guest::once(setup, &self.ground.guest, work, plan, self.ground.cores);
         let (few, least) = once(longer(1))?;
         for times in [4, 16] {
             let (many, most) = once(longer(times))?;
             if many > few {
                 let exits = most.total_exits().saturating_sub(least.total_exits());
-                let operations = (many - few) * u64::from(row.per);
+                let operations = (many - few) * u64::from(per);
                 return Ok(Some(exits as f64 / operations as f64));
             }
         }

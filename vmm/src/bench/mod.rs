@@ -123,6 +123,23 @@ pub fn run(
     )))
 }
 
+/// Reads a filter that lets some row through.
+///
+/// # Errors
+/// A sentence with the names that there are.
+pub fn parse_filter(text: &str) -> Result<String, String> {
+    match rows::ROWS.iter().any(|row| row.matches(text)) {
+        true => Ok(text.to_owned()),
+        false => {
+            let names: Vec<&str> = rows::ROWS.iter().map(|row| row.name).collect();
+            Err(format!(
+                "no row has {text:?} in its name or operation; there are {}",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
 /// A guest of the package `examples`, in the checkout that this program was built from.
 fn example(bin: &str) -> Image {
     Image::Package {

@@ -16,7 +16,7 @@ pub struct Bench {
     #[arg(long)]
     quick: bool,
     /// Only rows with this in their name or operation, and what they are held against
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = bench::parse_filter)]
     filter: Option<String>,
     /// Write the results to FILE, for programs and for --compare
     #[arg(long, value_name = "FILE")]

@@ -1,0 +1,128 @@
+//! `trapless bench` for real: that it measures what it says, not how fast that is.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_trapless"))
+        .arg("bench")
+        .args(args)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_filtered_run_counts_right_and_compares_with_itself() {
+    if let Err(error) = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+    {
+        let skip = std::env::var_os("TRAPLESS_SKIP_KVM").is_some_and(|value| value == "1");
+        assert!(
+            skip,
+            "no KVM on this machine: /dev/kvm: {error} (TRAPLESS_SKIP_KVM=1 skips the tests that need it)"
+        );
+        eprintln!("skipped, no KVM");
+        return;
+    }
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (json, html) = (directory.join("null.json"), directory.join("null.html"));
+    let (json_name, html_name) = (json.to_str().unwrap(), html.to_str().unwrap());
+    let output = bench(&[
+        "--quick",
+        "--filter",
+        "null/trap",
+        "--json",
+        json_name,
+        "--html",
+        html_name,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("null call") && shown.contains("of floor/exit ["),
+        "{shown}"
+    );
+
+    let results: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    assert_eq!(results["kind"], "trapless bench");
+    assert_eq!(results["schema"], 1);
+    assert_eq!(results["method"]["quick"], true);
+    assert!(!results["host"]["cpus"].as_array().unwrap().is_empty());
+    let rows = results["rows"].as_array().unwrap();
+    let row = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
+    assert_eq!(
+        rows.len(),
+        2,
+        "the row and its floor, nothing else: {shown}"
+    );
+
+    let null = row("null/trap");
+    assert_eq!(null["against"][0]["name"], "floor/exit");
+    assert_eq!(null["against"][0]["pairs"], results["method"]["pairs"]);
+    let exits = null["exits"].as_f64().unwrap();
+    assert!((0.95..1.1).contains(&exits), "{exits} exits a call");
+    for row in rows {
+        let counted: u64 = row["histogram"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|bar| bar[2].as_u64().unwrap())
+            .sum();
+        assert!(counted > 0 && row["samples"] == counted, "{row}");
+        assert!(row["operations"].as_u64().unwrap() > counted, "{row}");
+        let cost = &row["cost_ns"];
+        let of = |key: &str| cost[key].as_f64().unwrap();
+        assert!(
+            0.0 < of("low") && of("low") <= of("median") && of("median") <= of("high"),
+            "{row}"
+        );
+        assert!(row["p50_ns"].as_f64() <= row["max_ns"].as_f64(), "{row}");
+    }
+
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("floor/exit"));
+
+    // Its own results are those of a host of its kind and of its schema: no time is compared here.
+    let output = bench(&["--quick", "--filter", "null/trap", "--compare", json_name]);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("Compared with the old results: 2 figures"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_said_before_anything_is_measured() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cake.json");
+    std::fs::write(&path, "{\"kind\":\"a cake\",\"schema\":1}").unwrap();
+    let output = bench(&["--compare", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(
+        text(&output.stderr).contains("cake.json: it is not a result file"),
+        "{output:?}"
+    );
+
+    let output = bench(&["--filter", "no such row"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        text(&output.stderr).contains("no row has \"no such row\""),
+        "{output:?}"
+    );
+
+    let output = bench(&["--json", "/nowhere/at/all.json"]);
+    assert_eq!(output.status.code(), Some(73));
+    assert!(
+        text(&output.stderr).contains("/nowhere/at/all.json cannot be created"),
+        "{output:?}"
+    );
+}
