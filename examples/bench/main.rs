@@ -9,8 +9,6 @@
 //! | `run NAME CHUNK CHUNKS SINGLES`, three lengths in TSC ticks | `block ROUNDS COST`, the cost in thousandths of a tick a round |
 //! | `warm NAME CHUNK CHUNKS SINGLES` | the same, and forgotten |
 //! | `histogram NAME` | `histogram MAX BUCKET:COUNT ...`, of all blocks until now |
-//!
-//! With the arguments `once NAME CHUNK CHUNKS SINGLES` it runs that one block and exits, for the host to count what it took.
 #![no_std]
 #![cfg_attr(not(test), no_main)]
 
@@ -27,7 +25,7 @@ use alloc::collections::BTreeMap;
 use block::{Plan, Run};
 use guest_sdk::abi::Status;
 use guest_sdk::console::stdin;
-use guest_sdk::{env, eprint, eprintln, thread};
+use guest_sdk::{eprint, eprintln, thread};
 use histogram::Histogram;
 
 guest_sdk::entry!(main);
@@ -35,24 +33,12 @@ guest_sdk::entry!(main);
 /// Histograms by the row's name.
 type Histograms = BTreeMap<&'static str, Box<Histogram>>;
 
-/// Lengths for who runs this by hand: a block of some 10 ms.
-const BY_HAND: Plan = Plan {
-    chunk: 250_000,
-    chunks: 12_000_000,
-    singles: 12_000_000,
-};
-
 fn main() -> Result<(), Status> {
     // The second vCPU's thread exists from now on, and the host can pin it.
     if let Ok(second) = thread::spawn(|| ()) {
         second.join();
     }
     let mut histograms = Histograms::new();
-    let mut args = env::args().skip(1);
-    if args.next() == Some("once") {
-        answer_run(&mut Histograms::new(), args);
-        return Ok(());
-    }
     eprintln!("ready");
     for line in stdin().lines() {
         let line = line?;
@@ -73,14 +59,9 @@ fn answer_run<'w>(histograms: &mut Histograms, mut words: impl Iterator<Item = &
         eprintln!("there is no row {name:?}");
         return;
     };
-    let mut length = |default| words.next().map_or(Some(default), |word| word.parse().ok());
-    let lengths = (
-        length(BY_HAND.chunk),
-        length(BY_HAND.chunks),
-        length(BY_HAND.singles),
-    );
-    let (Some(chunk), Some(chunks), Some(singles)) = lengths else {
-        eprintln!("a length is not a number of ticks");
+    let mut length = || words.next()?.parse().ok();
+    let (Some(chunk), Some(chunks), Some(singles)) = (length(), length(), length()) else {
+        eprintln!("{name} wants three lengths in TSC ticks");
         return;
     };
     let plan = Plan {

@@ -5,6 +5,7 @@ use crate::block::{Run, now};
 use alloc::vec::Vec;
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
+use guest_sdk::batch::{Batch, Command};
 use guest_sdk::event::{self, current_vcpu};
 use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
 use guest_sdk::sync::Mutex;
@@ -18,6 +19,11 @@ type Row = (&'static str, fn(&mut Run));
 pub const ROWS: &[Row] = &[
     ("nothing", |run| run.over(|| ())),
     ("null", |run| run.over(|| done(calls::null()))),
+    ("null/rare", rare),
+    ("batch/1", |run| batch(run, 1)),
+    ("batch/8", |run| batch(run, 8)),
+    ("batch/64", |run| batch(run, 64)),
+    ("batch/512", |run| batch(run, 512)),
     ("random/64", |run| random::<64>(run)),
     ("random/4096", |run| random::<4096>(run)),
     ("console/1", |run| write::<1>(run)),
@@ -62,6 +68,36 @@ fn write<const BYTES: usize>(run: &mut Run) {
             calls::STREAM_OUTPUT,
             black_box(&bytes),
         ))
+    });
+}
+
+/// A call after a while without any, so long that no poller waits for it.
+fn rare(run: &mut Run) {
+    const QUIET_NS: u64 = 1_000_000;
+    run.timed(|| {
+        let end = now_ns() + QUIET_NS;
+        while now_ns() < end {
+            spin_loop();
+        }
+        let start = now();
+        done(calls::null());
+        now() - start
+    });
+}
+
+/// Calls that do nothing, queued one by one and submitted together.
+fn batch(run: &mut Run, calls: usize) {
+    let Ok(mut batch) = Batch::new(calls) else {
+        panic!("no batches here");
+    };
+    run.over(|| {
+        for _ in 0..calls {
+            _ = black_box(batch.push(Command::null()));
+        }
+        match batch.submit() {
+            Ok(results) => assert_eq!(results.done(), calls),
+            Err(error) => panic!("a batch was refused: {error}"),
+        }
     });
 }
 

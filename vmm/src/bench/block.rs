@@ -83,14 +83,22 @@ impl<'h> Run<'h> {
         costs.get(costs.len() / 2).copied().unwrap_or(0)
     }
 
-    /// How many rounds fill a chunk, found by doubling, which also warms everything up.
+    /// How many rounds fill a chunk, found by doubling, which also warms everything up. The best of a few goes counts: the first
+    /// call of many may still trap.
     fn chunk_rounds(&mut self, round: &mut impl FnMut()) -> u64 {
+        const GOES: u32 = 8;
         let mut rounds = 1;
         loop {
-            let ticks = time(rounds, round).max(1);
-            self.rounds += rounds;
-            if ticks >= self.plan.chunk / 2 {
-                return (rounds * self.plan.chunk / ticks).max(1);
+            let (start, mut best) = (now(), u64::MAX);
+            for _ in 0..GOES {
+                best = best.min(time(rounds, round).max(1));
+                self.rounds += rounds;
+                if now() - start > 4 * self.plan.chunk {
+                    break;
+                }
+            }
+            if best >= self.plan.chunk / 2 {
+                return (rounds * self.plan.chunk / best).max(1);
             }
             rounds *= 2;
         }

@@ -3,7 +3,7 @@
 use super::block::Plan;
 use super::host;
 use super::statistics::Distribution;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Transport};
 use crate::console::Console;
 use crate::stats::Stats;
 use crate::{End, Error, Outcome, Vm};
@@ -15,18 +15,24 @@ use std::thread::{self, JoinHandle};
 /// What a VM is configured with. Rows of one setup share a VM.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Setup {
-    /// Two vCPUs, the defaults otherwise.
-    Plain,
+    /// Every call traps.
+    Trap,
+    /// The poller is there from the first call of a row on.
+    Poll,
+    /// As VMs are by default: calls trap until they are dense.
+    Auto,
 }
 
 impl Setup {
-    fn config(self, image: &Path, args: Vec<String>) -> Config {
+    fn config(self, image: &Path) -> Config {
         let mut config = Config::new(config::Image::File(image.to_owned()));
-        config.guest.args = args;
         config.console = config::Console::None;
-        match self {
-            Setup::Plain => config.machine.vcpus = 2,
-        }
+        config.machine.vcpus = 2;
+        config.calls.transport = match self {
+            Setup::Trap => Transport::Trap,
+            Setup::Poll => Transport::Poll,
+            Setup::Auto => Transport::Auto,
+        };
         config
     }
 }
@@ -50,34 +56,22 @@ pub struct Block {
 }
 
 impl Guest {
-    /// Boots it, with its first vCPU on the first of the processors and everything else that the VM has on the other.
+    /// Boots it, with its first vCPU on the first of the processors.
     pub fn start(setup: Setup, image: &Path, cores: host::Cores) -> Result<Guest, Error> {
-        let before = host::threads();
-        let mut guest = Guest::boot(setup, image, Vec::new(), cores)?;
+        let mut guest = Guest::boot(setup, image, cores)?;
         guest.expect("ready")?;
         host::pin(guest.thread_id, &[cores.first]);
-        let others = host::threads()
-            .into_iter()
-            .filter(|thread| !before.contains(thread));
-        others
-            .filter(|thread| *thread != guest.thread_id)
-            .for_each(|thread| host::pin(thread, &[cores.second]));
         Ok(guest)
     }
 
-    fn boot(
-        setup: Setup,
-        image: &Path,
-        args: Vec<String>,
-        cores: host::Cores,
-    ) -> Result<Guest, Error> {
+    fn boot(setup: Setup, image: &Path, cores: host::Cores) -> Result<Guest, Error> {
         let os = |source| Error::Os {
             what: "a pipe to the measured VM".to_owned(),
             source,
         };
         let (its_input, input) = pipe().map_err(os)?;
         let (output, its_output) = pipe().map_err(os)?;
-        let config = setup.config(image, args);
+        let config = setup.config(image);
         let console = || Ok(Console::piped(its_input.into(), its_output.into()));
         let vm = Vm::with_console(&config, image, console)?;
         let (tell, told) = channel();
@@ -152,6 +146,15 @@ impl Guest {
         }
     }
 
+    /// Ends it, and says what the VM did in its life.
+    pub fn stats(mut self) -> Result<Stats, Error> {
+        let outcome = self.end()?;
+        match outcome.end {
+            End::Exit(0) => Ok(outcome.stats),
+            end => Err(gone(&end)),
+        }
+    }
+
     /// Ends the guest's input, and waits for its end.
     fn end(&mut self) -> Result<Outcome, Error> {
         self.input = None;
@@ -167,26 +170,6 @@ impl Drop for Guest {
     fn drop(&mut self) {
         // What it measured has been read; how it ended does not matter any more.
         let _ = self.end();
-    }
-}
-
-/// Runs one block in a VM of its own, and says how many rounds that were and what the VM did in its life.
-pub fn once(
-    setup: Setup,
-    image: &Path,
-    work: &str,
-    plan: Plan,
-    cores: host::Cores,
-) -> Result<(u64, Stats), Error> {
-    let args = format!("once {}", words(work, plan));
-    let args = args.split(' ').map(str::to_owned).collect();
-    let mut guest = Guest::boot(setup, image, args, cores)?;
-    let line = guest.hear()?;
-    let block = read_block(&line).ok_or_else(|| said(&line))?;
-    let outcome = guest.end()?;
-    match outcome.end {
-        End::Exit(0) => Ok((block.rounds, outcome.stats)),
-        end => Err(gone(&end)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The order of blocks: which row is measured when, and what is kept of it.
 
 use super::block::{Plan, Run};
-use super::guest::{self, Guest, Setup};
+use super::guest::{Guest, Setup};
 use super::histogram::Histogram;
 use super::host::{self, Used};
 use super::rows::{Place, ROWS, Row, row};
@@ -117,7 +117,7 @@ impl<'g> Bench<'g> {
     fn timer(&mut self) -> Result<Timer, Error> {
         const NOTHING: &str = "nothing";
         let plan = self.plan();
-        let guest = self.guest(Setup::Plain)?;
+        let guest = self.guest(Setup::Trap)?;
         guest.block(NOTHING, plan, false)?;
         let guest = guest.distribution(NOTHING)?;
         let mut histogram = Histogram::new();
@@ -163,6 +163,7 @@ impl<'g> Bench<'g> {
         for row in &group {
             self.block(row, true)?;
         }
+        self.pin_partners();
         let mut pairs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for _ in 0..self.extent.pairs {
             if stop.load(Ordering::Relaxed) {
@@ -182,6 +183,13 @@ impl<'g> Bench<'g> {
             .collect();
         self.entry(row).ratios = ratios;
         Ok(true)
+    }
+
+    /// Whatever thread the VMs have started beside their first vCPUs runs on the second processor: further vCPUs, the poller.
+    fn pin_partners(&self) {
+        let first = |thread: &u32| self.guests.values().any(|guest| guest.thread_id == *thread);
+        let partners = host::threads().into_iter().filter(|thread| !first(thread));
+        partners.for_each(|thread| host::pin(thread, &[self.ground.cores.second]));
     }
 
     /// Why a row cannot be measured here.
@@ -282,7 +290,11 @@ impl<'g> Bench<'g> {
             singles: 0,
             ..plan
         };
-        let once = |plan| guest::once(setup, &self.ground.guest, work, plan, self.ground.cores);
+        let once = |plan| {
+            let mut guest = Guest::start(setup, &self.ground.guest, self.ground.cores)?;
+            let block = guest.block(work, plan, true)?;
+            Ok::<_, Error>((block.rounds, guest.stats()?))
+        };
         let (few, least) = once(longer(1))?;
         for times in [4, 16] {
             let (many, most) = once(longer(times))?;

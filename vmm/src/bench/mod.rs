@@ -25,7 +25,7 @@ mod subject;
 pub mod table;
 
 use crate::config::Image;
-use crate::{Error, build, kvm};
+use crate::{Error, build, kvm, poller};
 use block::now;
 use host::Cores;
 use results::Results;
@@ -94,6 +94,8 @@ pub fn run(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Option<Results>, Error> {
     drop(kvm::open()?);
+    // Asked before threads are pinned: the answer is remembered.
+    poller::available();
     progress("building the guests");
     let cores = Cores::choose(&crate::host::Machine::look().cpus);
     let ground = Ground {

@@ -9,7 +9,7 @@ use crate::Error;
 use serde::{Deserialize, Serialize};
 
 /// One row.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Its name, by which filters and result files know it.
     pub name: &'static str,
@@ -96,7 +96,7 @@ const CALL: Row = Row {
     side: Side::Called,
     against: &["null/trap"],
     per: 1,
-    place: Place::Guest(Setup::Plain, "null"),
+    place: Place::Guest(Setup::Trap, "null"),
     explain: "",
 };
 
@@ -105,6 +105,45 @@ const FLOOR: Row = Row {
     against: &[],
     ..CALL
 };
+
+/// Calls that do nothing, submitted together: a row for each size and transport.
+const BATCHES: [Row; 8] = [
+    batch("batch/trap/1", 1, "batch of 1, trap", "batch/1"),
+    batch("batch/trap/8", 8, "batch of 8, trap", "batch/8"),
+    batch("batch/trap/64", 64, "batch of 64, trap", "batch/64"),
+    batch("batch/trap/512", 512, "batch of 512, trap", "batch/512"),
+    polled_batch("batch/poll/1", 1, "batch of 1, polled", "batch/1"),
+    polled_batch("batch/poll/8", 8, "batch of 8, polled", "batch/8"),
+    polled_batch("batch/poll/64", 64, "batch of 64, polled", "batch/64"),
+    polled_batch("batch/poll/512", 512, "batch of 512, polled", "batch/512"),
+];
+
+const fn batch(name: &'static str, per: u32, mechanism: &'static str, work: &'static str) -> Row {
+    Row {
+        name,
+        operation: "null call",
+        mechanism,
+        per,
+        place: Place::Guest(Setup::Trap, work),
+        explain: "What one call costs of so many that are queued in a ring and submitted with one exit. Each is queued by the guest and \
+                  answered by the host in an entry of its own, and that is in the figure.",
+        ..CALL
+    }
+}
+
+const fn polled_batch(
+    name: &'static str,
+    per: u32,
+    mechanism: &'static str,
+    work: &'static str,
+) -> Row {
+    Row {
+        against: &["null/poll"],
+        place: Place::GuestPair(Setup::Poll, work),
+        explain: "Likewise, submitted with one post in the line: no exit.",
+        ..batch(name, per, mechanism, work)
+    }
+}
 
 /// Every row, in the order it is shown in.
 pub const ROWS: &[Row] = &[
@@ -117,38 +156,127 @@ pub const ROWS: &[Row] = &[
         ..CALL
     },
     Row {
+        name: "null/poll",
+        operation: "null call",
+        mechanism: "polled call",
+        against: &["floor/threads", "null/trap"],
+        place: Place::GuestPair(Setup::Poll, "null"),
+        explain: "The same call, posted in a line of shared memory that a host thread on the other processor looks at: no exit. Its                   floor is two threads of one process that answer each other in such a line.",
+        ..CALL
+    },
+    Row {
+        name: "null/auto",
+        operation: "null call",
+        mechanism: "adaptive, dense",
+        against: &["null/poll", "null/trap"],
+        place: Place::GuestPair(Setup::Auto, "null"),
+        explain: "The default: calls trap until they come densely, and are then polled. Here they come one after another.",
+        ..CALL
+    },
+    Row {
+        name: "null/rare/trap",
+        operation: "null call",
+        mechanism: "trap call, 1 ms apart",
+        against: &["null/trap"],
+        place: Place::Guest(Setup::Trap, "null/rare"),
+        explain: "One call every millisecond. The processor has grown a little colder in between.",
+        ..CALL
+    },
+    Row {
+        name: "null/rare/auto",
+        operation: "null call",
+        mechanism: "adaptive, 1 ms apart",
+        against: &["null/rare/trap"],
+        place: Place::GuestPair(Setup::Auto, "null/rare"),
+        explain: "One call every millisecond where the transport is adaptive: it should trap, and cost what a trap costs.",
+        ..CALL
+    },
+    BATCHES[0],
+    BATCHES[1],
+    BATCHES[2],
+    BATCHES[3],
+    BATCHES[4],
+    BATCHES[5],
+    BATCHES[6],
+    BATCHES[7],
+    Row {
         name: "random/trap/64",
         operation: "64 bytes out",
-        place: Place::Guest(Setup::Plain, "random/64"),
+        place: Place::Guest(Setup::Trap, "random/64"),
         explain: "A call that brings 64 random bytes into the guest's memory, the host kernel's generator included.",
+        ..CALL
+    },
+    Row {
+        name: "random/poll/64",
+        operation: "64 bytes out",
+        mechanism: "polled call",
+        against: &["random/trap/64"],
+        place: Place::GuestPair(Setup::Poll, "random/64"),
+        explain: "The same posted in the line.",
         ..CALL
     },
     Row {
         name: "random/trap/4096",
         operation: "4096 bytes out",
-        place: Place::Guest(Setup::Plain, "random/4096"),
+        place: Place::Guest(Setup::Trap, "random/4096"),
         explain: "The same with a page of them, most of which is the generator.",
+        ..CALL
+    },
+    Row {
+        name: "random/poll/4096",
+        operation: "4096 bytes out",
+        mechanism: "polled call",
+        against: &["random/trap/4096"],
+        place: Place::GuestPair(Setup::Poll, "random/4096"),
+        explain: "The same posted in the line: what is left is mostly the generator.",
         ..CALL
     },
     Row {
         name: "console/trap/1",
         operation: "console write, 1 byte",
-        place: Place::Guest(Setup::Plain, "console/1"),
+        place: Place::Guest(Setup::Trap, "console/1"),
         explain: "One byte from the guest's memory to a console that leads nowhere: permission, address check and copy included.",
+        ..CALL
+    },
+    Row {
+        name: "console/poll/1",
+        operation: "console write, 1 byte",
+        mechanism: "polled call",
+        against: &["console/trap/1"],
+        place: Place::GuestPair(Setup::Poll, "console/1"),
+        explain: "One byte, without an exit.",
         ..CALL
     },
     Row {
         name: "console/trap/64",
         operation: "console write, 64 bytes",
-        place: Place::Guest(Setup::Plain, "console/64"),
+        place: Place::Guest(Setup::Trap, "console/64"),
         explain: "A line of text in one call.",
+        ..CALL
+    },
+    Row {
+        name: "console/poll/64",
+        operation: "console write, 64 bytes",
+        mechanism: "polled call",
+        against: &["console/trap/64"],
+        place: Place::GuestPair(Setup::Poll, "console/64"),
+        explain: "A line of text, without an exit.",
         ..CALL
     },
     Row {
         name: "console/trap/4096",
         operation: "console write, 4096 bytes",
-        place: Place::Guest(Setup::Plain, "console/4096"),
+        place: Place::Guest(Setup::Trap, "console/4096"),
         explain: "A page of text in one call: the copy is all that grows.",
+        ..CALL
+    },
+    Row {
+        name: "console/poll/4096",
+        operation: "console write, 4096 bytes",
+        mechanism: "polled call",
+        against: &["console/trap/4096"],
+        place: Place::GuestPair(Setup::Poll, "console/4096"),
+        explain: "A page of text, without an exit: the copy is most of it.",
         ..CALL
     },
     Row {
@@ -156,7 +284,7 @@ pub const ROWS: &[Row] = &[
         operation: "read the clock",
         mechanism: "shared page",
         against: &["floor/clock"],
-        place: Place::Guest(Setup::Plain, "clock"),
+        place: Place::Guest(Setup::Trap, "clock"),
         explain: "The guest reads the time from a page that the host keeps right: no call. Its floor is the host reading its own \
                   clock, which Linux maps into every process in the same way.",
         ..CALL
@@ -166,7 +294,7 @@ pub const ROWS: &[Row] = &[
         operation: "timer: late by",
         mechanism: "wait(deadline)",
         against: &[],
-        place: Place::Guest(Setup::Plain, "timer"),
+        place: Place::Guest(Setup::Trap, "timer"),
         explain: "The guest waits for a deadline 100 µs ahead; the figure is how much later than that it runs again. It holds the \
                   exit, the host kernel's timer and its waking of a sleeping thread.",
         ..CALL
@@ -176,7 +304,7 @@ pub const ROWS: &[Row] = &[
         operation: "identify the machine",
         mechanism: "boot page",
         against: &["identify/cpuid"],
-        place: Place::Guest(Setup::Plain, "identify/page"),
+        place: Place::Guest(Setup::Trap, "identify/page"),
         explain: "The guest reads what it runs on from the page it was booted with.",
         ..CALL
     },
@@ -186,7 +314,7 @@ pub const ROWS: &[Row] = &[
         mechanism: "cpuid",
         side: Side::Trapped,
         against: &[],
-        place: Place::Guest(Setup::Plain, "identify/cpuid"),
+        place: Place::Guest(Setup::Trap, "identify/cpuid"),
         explain: "What an unmodified kernel executes instead. The host's kernel answers it, without an exit to this process.",
         ..CALL
     },
@@ -194,7 +322,7 @@ pub const ROWS: &[Row] = &[
         name: "remap/trap/1",
         operation: "remap 1 page, flush",
         mechanism: "edit, one call",
-        place: Place::Guest(Setup::Plain, "remap/1"),
+        place: Place::Guest(Setup::Trap, "remap/1"),
         explain: "The guest points a page of its own tables elsewhere and makes every vCPU forget the old place. It then looks \
                   through the new mapping, which is part of the figure and proves the flush.",
         ..CALL
@@ -203,7 +331,7 @@ pub const ROWS: &[Row] = &[
         name: "remap/trap/64",
         operation: "remap 64 pages, flush",
         mechanism: "edit, one call",
-        place: Place::Guest(Setup::Plain, "remap/64"),
+        place: Place::Guest(Setup::Trap, "remap/64"),
         explain: "64 pages, and still one call.",
         ..CALL
     },
@@ -211,7 +339,7 @@ pub const ROWS: &[Row] = &[
         name: "remap/trap/1024",
         operation: "remap 1024 pages, flush",
         mechanism: "edit, one call",
-        place: Place::Guest(Setup::Plain, "remap/1024"),
+        place: Place::Guest(Setup::Trap, "remap/1024"),
         explain: "1024 pages, and still one call: what grows is the guest's own writing to its tables, which the host's kernel \
                   may have to follow.",
         ..CALL
@@ -219,8 +347,17 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "notify/trap",
         operation: "notify a vCPU, one way",
-        place: Place::Guest(Setup::Plain, "notify/call"),
+        place: Place::Guest(Setup::Trap, "notify/call"),
         explain: "A call that raises an event on another vCPU, which does not wait for it.",
+        ..CALL
+    },
+    Row {
+        name: "notify/poll",
+        operation: "notify a vCPU, one way",
+        mechanism: "polled call",
+        against: &["notify/trap"],
+        place: Place::GuestPair(Setup::Poll, "notify/call"),
+        explain: "The same posted in the line.",
         ..CALL
     },
     Row {
@@ -228,7 +365,7 @@ pub const ROWS: &[Row] = &[
         operation: "notify a vCPU, both ways",
         mechanism: "event word, spinning",
         against: &["floor/threads"],
-        place: Place::GuestPair(Setup::Plain, "notify/word"),
+        place: Place::GuestPair(Setup::Trap, "notify/word"),
         explain: "Two vCPUs that answer each other's events while both look at their pending words: shared memory alone, no call. \
                   The bits are set with atomic operations, which a plain store to a line is not.",
         ..CALL
@@ -238,7 +375,7 @@ pub const ROWS: &[Row] = &[
         operation: "notify a vCPU, both ways",
         mechanism: "event, both waiting",
         against: &["floor/pipe"],
-        place: Place::GuestPair(Setup::Plain, "notify/wait"),
+        place: Place::GuestPair(Setup::Trap, "notify/wait"),
         explain: "The same with each vCPU asleep in a wait call until the other notifies it: up to four calls, fewer where one side has not fallen asleep yet. Its floor \
                   is two sleeping threads of one process that wake each other through pipes.",
         ..CALL
