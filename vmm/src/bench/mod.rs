@@ -55,6 +55,9 @@ pub struct Extent {
     pub block: Duration,
     /// The length of a chunk in it.
     pub chunk: Duration,
+    /// How long a row and what it is held against may take together: where one round takes longer than a block, there are fewer
+    /// pairs, but never fewer than three.
+    pub row: Duration,
 }
 
 impl Extent {
@@ -62,11 +65,13 @@ impl Extent {
         pairs: 40,
         block: Duration::from_millis(10),
         chunk: Duration::from_micros(100),
+        row: Duration::from_secs(8),
     };
     const QUICK: Extent = Extent {
         pairs: 10,
         block: Duration::from_millis(5),
         chunk: Duration::from_micros(100),
+        row: Duration::from_secs(1),
     };
 }
 
