@@ -8,7 +8,7 @@ use core::hint::{black_box, spin_loop};
 use guest_sdk::batch::{Batch, Command};
 use guest_sdk::event::{self, current_vcpu};
 use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
-use guest_sdk::sync::Mutex;
+use guest_sdk::sync::{Mutex, MutexGuard};
 use guest_sdk::time::now_ns;
 use guest_sdk::{calls, platform, thread};
 
@@ -109,16 +109,23 @@ fn random<const BYTES: usize>(run: &mut Run) {
 
 /// How much later than asked a wait ends.
 fn timer(run: &mut Run) {
-    const AHEAD_NS: u64 = 100_000;
     run.timed(|| {
-        let start = now();
-        let start_ns = now_ns();
-        let _ = calls::wait(0, start_ns + AHEAD_NS); // timed out: that is what it is for
-        let (ticks, ns) = (now() - start, now_ns() - start_ns);
-        // The lateness in ticks, by the rule of three.
-        let late = u128::from(ns.saturating_sub(AHEAD_NS)) * u128::from(ticks) / u128::from(ns);
-        late as u64
+        lateness(|ahead_ns| {
+            // Timed out: that is what it is for.
+            let _ = calls::wait(0, now_ns() + ahead_ns);
+        })
     });
+}
+
+/// By how many ticks something takes longer than the time it is to wait for, which it is told in nanoseconds.
+pub fn lateness(wait: impl FnOnce(u64)) -> u64 {
+    const AHEAD_NS: u64 = 100_000;
+    let (start, start_ns) = (now(), now_ns());
+    wait(AHEAD_NS);
+    let (ticks, ns) = (now() - start, now_ns() - start_ns);
+    // By the rule of three.
+    let late = u128::from(ns.saturating_sub(AHEAD_NS)) * u128::from(ticks) / u128::from(ns.max(1));
+    late as u64
 }
 
 fn identify_by_page() {
@@ -133,37 +140,77 @@ fn identify_by_cpuid() {
 /// The pages that are remapped. They stay, so that only the first block pays for them.
 static MEMORY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Maps a window of pages onto one of two others, in turn, and flushes. The window shows afterwards which.
-fn remap(run: &mut Run, pages: usize) {
-    let size = pages * PAGE_SIZE as usize;
-    let mut memory = MEMORY.lock();
-    if memory.is_empty() {
-        memory.resize((3 * MOST_PAGES + 1) * PAGE_SIZE as usize, 0);
+/// Some pages that are mapped to one of two places behind them, in turn. The last byte of each place says which it is.
+pub struct Window {
+    start: u64,
+    size: u64,
+    _memory: MutexGuard<'static, Vec<u8>>,
+}
+
+impl Window {
+    /// A window of so many pages.
+    pub fn new(pages: usize) -> Window {
+        let mut memory = MEMORY.lock();
+        if memory.is_empty() {
+            memory.resize((3 * MOST_PAGES + 1) * PAGE_SIZE as usize, 0);
+        }
+        let base = memory.as_ptr() as u64;
+        let (start, size) = (base.next_multiple_of(PAGE_SIZE), pages as u64 * PAGE_SIZE);
+        for (turn, mark) in [(0, 1), (1, 2)] {
+            memory[(start - base + (turn + 2) * size) as usize - 1] = mark;
+        }
+        Window {
+            start,
+            size,
+            _memory: memory,
+        }
     }
-    let base = memory.as_ptr() as u64;
-    let first = base.next_multiple_of(PAGE_SIZE);
-    let window = first..first + size as u64;
-    let backs = [first + size as u64, first + 2 * size as u64];
-    for (mark, back) in [1, 2].into_iter().zip(backs) {
-        memory[(back - base) as usize + size - 1] = mark;
+
+    /// The place of a turn, 0 or 1.
+    pub fn back(&self, turn: u64) -> u64 {
+        self.start + (turn + 1) * self.size
     }
-    let map = |to: u64| {
+
+    /// Maps it to the place of a turn, and has everybody forget the other.
+    pub fn map(&self, turn: u64) {
+        self.map_to(self.back(turn));
+    }
+
+    fn map_to(&self, place: u64) {
         let mut edit = Edit::begin();
-        // SAFETY: while the window is elsewhere nothing refers into it but the volatile look below.
-        let mapped = unsafe { edit.map(window.clone(), to, Access::READ_WRITE) };
+        let pages = self.start..self.start + self.size;
+        // SAFETY: nothing refers into the window but the volatile look below.
+        let mapped = unsafe { edit.map(pages, place, Access::READ_WRITE) };
         if mapped.and_then(|()| edit.commit()).is_err() {
             panic!("remapping was refused");
         }
-    };
+    }
+
+    /// Looks through it.
+    pub fn check(&self, turn: u64) {
+        let last = (self.start + self.size - 1) as *const u8;
+        // SAFETY: the window is mapped, to bytes that are there.
+        let seen = unsafe { last.read_volatile() };
+        assert_eq!(u64::from(seen), turn + 1, "the flush shows the new page");
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // Back where it came from, for who has the memory next.
+        self.map_to(self.start);
+    }
+}
+
+/// Moves a window, with one call.
+fn remap(run: &mut Run, pages: usize) {
+    let window = Window::new(pages);
     let mut turn = 0;
     run.over(|| {
         turn ^= 1;
-        map(backs[turn]);
-        // SAFETY: the window is mapped, to bytes that are there.
-        let seen = unsafe { ((window.end - 1) as *const u8).read_volatile() };
-        assert_eq!(usize::from(seen), turn + 1, "the flush shows the new page");
+        window.map(turn);
+        window.check(turn);
     });
-    map(window.start);
 }
 
 /// Waits on this vCPU for some of its events, and takes them.

@@ -4,7 +4,7 @@ use super::block::{Plan, Run};
 use super::guest::{Guest, Setup};
 use super::histogram::Histogram;
 use super::host::{self, Used};
-use super::rows::{Place, ROWS, Row, row};
+use super::rows::{self, Place, Row, row};
 use super::statistics::{Distribution, ratios};
 use super::subject::Subject;
 use super::{Extent, Ground, qemu};
@@ -74,7 +74,7 @@ pub fn all(
     host::pin(host::this_thread(), &[ground.cores.second]);
     let mut bench = Bench::new(ground, extent);
     let timer = bench.timer()?;
-    let wanted: Vec<&'static Row> = ROWS.iter().filter(|row| row.matches(filter)).collect();
+    let wanted: Vec<&'static Row> = rows::all().filter(|row| row.matches(filter)).collect();
     for (index, row) in wanted.iter().enumerate() {
         progress(&format!("{}/{} {}", index + 1, wanted.len(), row.name));
         if !bench.row(row, stop)? {
@@ -328,7 +328,7 @@ impl<'g> Bench<'g> {
     /// In the table's order.
     fn in_order(mut self) -> Vec<Measured> {
         let mut take = |row: &Row| self.measured.remove(row.name);
-        ROWS.iter().filter_map(&mut take).collect()
+        rows::all().filter_map(&mut take).collect()
     }
 }
 

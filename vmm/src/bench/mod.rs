@@ -69,7 +69,7 @@ impl Extent {
     };
     const QUICK: Extent = Extent {
         pairs: 10,
-        block: Duration::from_millis(5),
+        block: Duration::from_millis(4),
         chunk: Duration::from_micros(100),
         row: Duration::from_secs(1),
     };
@@ -135,10 +135,10 @@ pub fn run(
 /// # Errors
 /// A sentence with the names that there are.
 pub fn parse_filter(text: &str) -> Result<String, String> {
-    match rows::ROWS.iter().any(|row| row.matches(text)) {
+    match rows::all().any(|row| row.matches(text)) {
         true => Ok(text.to_owned()),
         false => {
-            let names: Vec<&str> = rows::ROWS.iter().map(|row| row.name).collect();
+            let names: Vec<&str> = rows::all().map(|row| row.name).collect();
             Err(format!(
                 "no row has {text:?} in its name or operation; there are {}",
                 names.join(", ")

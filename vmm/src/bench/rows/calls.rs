@@ -1,0 +1,182 @@
+//! Calls and what they carry: the null call on every transport, batches, bytes in and out.
+
+use super::super::guest::Setup;
+use super::{CALL, Place, Row};
+
+/// The rows.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "null/trap",
+        operation: "null call",
+        against: &["floor/exit"],
+        explain: "A call that does nothing, through the gate: one exit to this process and back. What every trap call pays \
+                  before it does anything. Its floor is an exit with no hypervisor of ours behind it.",
+        ..CALL
+    },
+    Row {
+        name: "null/poll",
+        operation: "null call",
+        mechanism: "polled call",
+        against: &["floor/threads", "null/trap"],
+        place: Place::GuestPair(Setup::Poll, "null"),
+        explain: "The same call, posted in a line of shared memory that a host thread on the other processor looks at: no exit. Its                   floor is two threads of one process that answer each other in such a line.",
+        ..CALL
+    },
+    Row {
+        name: "null/auto",
+        operation: "null call",
+        mechanism: "adaptive, dense",
+        against: &["null/poll", "null/trap"],
+        place: Place::GuestPair(Setup::Auto, "null"),
+        explain: "The default: calls trap until they come densely, and are then polled. Here they come one after another.",
+        ..CALL
+    },
+    Row {
+        name: "null/rare/trap",
+        operation: "null call",
+        mechanism: "trap call, 1 ms apart",
+        against: &["null/trap"],
+        place: Place::Guest(Setup::Trap, "null/rare"),
+        explain: "One call every millisecond. The processor has grown a little colder in between.",
+        ..CALL
+    },
+    Row {
+        name: "null/rare/auto",
+        operation: "null call",
+        mechanism: "adaptive, 1 ms apart",
+        against: &["null/rare/trap"],
+        place: Place::GuestPair(Setup::Auto, "null/rare"),
+        explain: "One call every millisecond where the transport is adaptive: it should trap, and cost what a trap costs.",
+        ..CALL
+    },
+    BATCHES[0],
+    BATCHES[1],
+    BATCHES[2],
+    BATCHES[3],
+    BATCHES[4],
+    BATCHES[5],
+    BATCHES[6],
+    BATCHES[7],
+    Row {
+        name: "random/trap/64",
+        operation: "64 bytes out",
+        place: Place::Guest(Setup::Trap, "random/64"),
+        explain: "A call that brings 64 random bytes into the guest's memory, the host kernel's generator included.",
+        ..CALL
+    },
+    Row {
+        name: "random/poll/64",
+        operation: "64 bytes out",
+        mechanism: "polled call",
+        against: &["random/trap/64"],
+        place: Place::GuestPair(Setup::Poll, "random/64"),
+        explain: "The same posted in the line.",
+        ..CALL
+    },
+    Row {
+        name: "random/trap/4096",
+        operation: "4096 bytes out",
+        place: Place::Guest(Setup::Trap, "random/4096"),
+        explain: "The same with a page of them, most of which is the generator.",
+        ..CALL
+    },
+    Row {
+        name: "random/poll/4096",
+        operation: "4096 bytes out",
+        mechanism: "polled call",
+        against: &["random/trap/4096"],
+        place: Place::GuestPair(Setup::Poll, "random/4096"),
+        explain: "The same posted in the line: what is left is mostly the generator.",
+        ..CALL
+    },
+    Row {
+        name: "console/trap/1",
+        operation: "console write, 1 byte",
+        against: &["null/trap"],
+        place: Place::Guest(Setup::Trap, "console/1"),
+        explain: "One byte from the guest's memory to a console that leads nowhere: permission, address check and copy included.",
+        ..CALL
+    },
+    Row {
+        name: "console/poll/1",
+        operation: "console write, 1 byte",
+        mechanism: "polled call",
+        against: &["console/trap/1"],
+        place: Place::GuestPair(Setup::Poll, "console/1"),
+        explain: "One byte, without an exit.",
+        ..CALL
+    },
+    Row {
+        name: "console/trap/64",
+        operation: "console write, 64 bytes",
+        against: &["null/trap"],
+        place: Place::Guest(Setup::Trap, "console/64"),
+        explain: "A line of text in one call.",
+        ..CALL
+    },
+    Row {
+        name: "console/poll/64",
+        operation: "console write, 64 bytes",
+        mechanism: "polled call",
+        against: &["console/trap/64"],
+        place: Place::GuestPair(Setup::Poll, "console/64"),
+        explain: "A line of text, without an exit.",
+        ..CALL
+    },
+    Row {
+        name: "console/trap/4096",
+        operation: "console write, 4096 bytes",
+        against: &["null/trap"],
+        place: Place::Guest(Setup::Trap, "console/4096"),
+        explain: "A page of text in one call: the copy is all that grows.",
+        ..CALL
+    },
+    Row {
+        name: "console/poll/4096",
+        operation: "console write, 4096 bytes",
+        mechanism: "polled call",
+        against: &["console/trap/4096"],
+        place: Place::GuestPair(Setup::Poll, "console/4096"),
+        explain: "A page of text, without an exit: the copy is most of it.",
+        ..CALL
+    },
+];
+
+/// Calls that do nothing, submitted together: a row for each size and transport.
+const BATCHES: [Row; 8] = [
+    batch("batch/trap/1", 1, "batch of 1, trap", "batch/1"),
+    batch("batch/trap/8", 8, "batch of 8, trap", "batch/8"),
+    batch("batch/trap/64", 64, "batch of 64, trap", "batch/64"),
+    batch("batch/trap/512", 512, "batch of 512, trap", "batch/512"),
+    polled_batch("batch/poll/1", 1, "batch of 1, polled", "batch/1"),
+    polled_batch("batch/poll/8", 8, "batch of 8, polled", "batch/8"),
+    polled_batch("batch/poll/64", 64, "batch of 64, polled", "batch/64"),
+    polled_batch("batch/poll/512", 512, "batch of 512, polled", "batch/512"),
+];
+
+const fn batch(name: &'static str, per: u32, mechanism: &'static str, work: &'static str) -> Row {
+    Row {
+        name,
+        operation: "null call",
+        mechanism,
+        per,
+        place: Place::Guest(Setup::Trap, work),
+        explain: "What one call costs of so many that are queued in a ring and submitted with one exit. Each is queued by the guest and \
+                  answered by the host in an entry of its own, and that is in the figure.",
+        ..CALL
+    }
+}
+
+const fn polled_batch(
+    name: &'static str,
+    per: u32,
+    mechanism: &'static str,
+    work: &'static str,
+) -> Row {
+    Row {
+        against: &["null/poll"],
+        place: Place::GuestPair(Setup::Poll, work),
+        explain: "Likewise, submitted with one post in the line: no exit.",
+        ..batch(name, per, mechanism, work)
+    }
+}

@@ -1,0 +1,116 @@
+//! Boot, and what things cost with nothing of ours in them.
+
+use super::super::floor::bare;
+use super::super::subject;
+use super::{CALL, FLOOR, Place, Row, Side};
+
+/// The rows.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "boot/vm",
+        operation: "boot",
+        mechanism: "Vm to first call",
+        against: &["floor/boot"],
+        place: Place::Host(subject::boot),
+        explain: "From nothing to the first call of a guest that prints a line: its image read, memory, page tables and a vCPU \
+                  made. Its floor is the fewest ioctls that bring any ring-3 guest to an exit.",
+        ..CALL
+    },
+    Row {
+        name: "boot/process",
+        operation: "boot",
+        mechanism: "trapless run",
+        against: &["floor/process"],
+        place: Place::Host(subject::process),
+        explain: "The whole command for the same guest, from starting the process to its end.",
+        ..CALL
+    },
+    Row {
+        name: "floor/threads",
+        operation: "floors",
+        mechanism: "two threads, one line",
+        place: Place::HostPair(subject::threads),
+        explain: "Two threads of this process, each on its processor, that post and answer in one cache line of the layout that \
+                  polled calls use. No hypervisor: the limit of any answer from another processor.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/exit",
+        operation: "floors",
+        mechanism: "bare exit loop",
+        place: Place::Host(subject::exit),
+        explain: "A ring-3 guest that does nothing but exit, entered again at once: what KVM costs on this host.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/bell",
+        operation: "floors",
+        mechanism: "ioeventfd, one way",
+        per: bare::BELLS,
+        place: Place::Host(subject::bell),
+        explain: "A port write that the host's kernel turns into an eventfd's count: a kick without an answer and without an exit \
+                  to this process. Each sample is the mean of 1024.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/syscall",
+        operation: "floors",
+        mechanism: "system call",
+        place: Place::Host(subject::syscall),
+        explain: "getppid on the host: what a process pays to ask its kernel.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/pipe",
+        operation: "floors",
+        mechanism: "pipe, both ways",
+        place: Place::HostPair(subject::pipes),
+        explain: "A byte to a thread on the other processor through a pipe and one back, each waking the other.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/clock",
+        operation: "floors",
+        mechanism: "clock_gettime",
+        place: Place::Host(subject::clock),
+        explain: "The host's own clock, read without a system call.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/boot",
+        operation: "floors",
+        mechanism: "ioctls to first exit",
+        place: Place::Host(subject::bare_boot),
+        explain: "From opening /dev/kvm to the first exit of the bare guest, with the same amount of memory.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/process",
+        operation: "floors",
+        mechanism: "/bin/true",
+        place: Place::Host(subject::nothing),
+        explain: "The shortest process: started, loaded and ended.",
+        ..FLOOR
+    },
+    Row {
+        name: "qemu/tcg",
+        operation: "empty port read",
+        mechanism: "QEMU, TCG",
+        side: Side::Trapped,
+        against: &[],
+        place: Place::Qemu("tcg"),
+        explain: "A ring-0 guest that reads a port with no device, under QEMU's translator: no processor mode is left, so nothing \
+                  traps. It wins this row by far, and loses where guest code has to compute. Run by itself after the others.",
+        ..CALL
+    },
+    Row {
+        name: "qemu/kvm",
+        operation: "empty port read",
+        mechanism: "QEMU, KVM",
+        side: Side::Trapped,
+        against: &[],
+        place: Place::Qemu("kvm"),
+        explain: "The same image under QEMU with this host's KVM.",
+        ..CALL
+    },
+];
