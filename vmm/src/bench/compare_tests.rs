@@ -221,7 +221,7 @@ fn both_renderings_show_every_row_and_no_raw_markup() {
         "66.0 ns",
         "1/500 of b",
         "skipped: no <second> processor",
-        "a 2× (5.00 µs waited)",
+        "most often 2 times, for 5.00 µs in all, in a",
     ] {
         assert!(text.contains(shown), "{shown}:\n{text}");
     }

@@ -81,25 +81,27 @@ fn write_notes(text: &mut String, results: &Results) -> std::fmt::Result {
         time(results.method.timer_guest_ns),
         time(results.method.timer_host_ns)
     )?;
+    let disturbed = disturbed(results);
+    let Some(worst) = disturbed.first() else {
+        return Ok(());
+    };
+    let all: u64 = disturbed.iter().map(|line| line.preemptions).sum();
+    writeln!(
+        text,
+        "Processors were lost {all} times while {} rows were measured, most often {} times, for {} in all, in {}: the upper percentiles hold that.",
+        disturbed.len(),
+        worst.preemptions,
+        time(worst.waited_ns as f64),
+        worst.name
+    )
+}
+
+/// The rows that lost their processor while they were measured, the worst first.
+pub(super) fn disturbed(results: &Results) -> Vec<&Line> {
     let disturbed = results.rows.iter().filter(|line| line.preemptions > 0);
-    let disturbed: Vec<String> = disturbed
-        .map(|line| {
-            format!(
-                "{} {}× ({} waited)",
-                line.name,
-                line.preemptions,
-                time(line.waited_ns as f64)
-            )
-        })
-        .collect();
-    if !disturbed.is_empty() {
-        writeln!(
-            text,
-            "preempted, which the upper percentiles hold: {}",
-            disturbed.join(", ")
-        )?;
-    }
-    Ok(())
+    let mut disturbed: Vec<&Line> = disturbed.collect();
+    disturbed.sort_by_key(|line| std::cmp::Reverse(line.preemptions));
+    disturbed
 }
 
 /// What the host is, in a line.

@@ -7,8 +7,8 @@ use crate::bench::table::{side, time};
 use std::fmt::{self, Write};
 
 const WIDTH: f64 = 380.0;
-const TOP: f64 = 24.0;
-const BOTTOM: f64 = 184.0;
+const TOP: f64 = 32.0;
+const BOTTOM: f64 = 192.0;
 const LEFT: f64 = 44.0;
 /// Dashes that tell apart the rows of one side.
 const DASHES: [&str; 4] = ["none", "6 3", "2 3", "9 3 2 3"];

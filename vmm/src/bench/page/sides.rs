@@ -16,7 +16,7 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     let Some(axis) = Log::over(costs.map(|cost| cost.median), 10.0, 4.0, WIDTH - 76.0) else {
         return Ok(());
     };
-    page.push_str("<h2>What an operation costs</h2>\n<p>On a logarithmic axis: each line is ten times the one before. The dark end of a bar is its 95 % interval.</p>\n<div class=\"plots\">\n");
+    page.push_str("<h2>What an operation costs</h2>\n<p>On a logarithmic axis: each line is ten times the one before. The strong end of a bar is its 95 % interval.</p>\n<div class=\"plots\">\n");
     for (name, lines) in operations(results) {
         let lines: Vec<&Line> = lines
             .into_iter()

@@ -2,7 +2,7 @@
 
 use super::Text;
 use crate::bench::results::{Line, Results};
-use crate::bench::table::{ratio, side, time};
+use crate::bench::table::{disturbed, ratio, side, time};
 use std::fmt::{self, Write};
 
 const COLUMNS: [&str; 11] = [
@@ -18,6 +18,9 @@ const COLUMNS: [&str; 11] = [
     "CPU, own",
     "CPU, others",
 ];
+
+/// How many disturbed rows are named.
+const WORST: usize = 8;
 
 pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     page.push_str("<h2>The table</h2>\n");
@@ -114,10 +117,9 @@ fn cell(page: &mut String, value: Option<f64>) -> fmt::Result {
 
 /// What disturbed the rows is said, not taken out.
 fn disturbances(page: &mut String, results: &Results) -> fmt::Result {
-    let disturbed: Vec<String> = results
-        .rows
-        .iter()
-        .filter(|line| line.preemptions > 0)
+    let disturbed: Vec<String> = disturbed(results)
+        .into_iter()
+        .take(WORST)
         .map(|line| {
             format!(
                 "<code>{}</code> {}× ({})",
@@ -135,8 +137,8 @@ fn disturbances(page: &mut String, results: &Results) -> fmt::Result {
     }
     writeln!(
         page,
-        "<p class=\"faint\">Lost their processor while they were measured, and waited for it in all; these rounds are in the upper \
-         percentiles: {}.</p>",
+        "<p class=\"faint\">Most often lost their processor while they were measured, and waited for it in all: {}. These rounds are in \
+         the upper percentiles.</p>",
         disturbed.join(", ")
     )
 }

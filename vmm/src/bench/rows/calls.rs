@@ -144,20 +144,20 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Calls that do nothing, submitted together: a row for each size and transport.
 const BATCHES: [Row; 8] = [
-    batch("batch/trap/1", 1, "batch of 1, trap", "batch/1"),
-    batch("batch/trap/8", 8, "batch of 8, trap", "batch/8"),
-    batch("batch/trap/64", 64, "batch of 64, trap", "batch/64"),
-    batch("batch/trap/512", 512, "batch of 512, trap", "batch/512"),
-    polled_batch("batch/poll/1", 1, "batch of 1, polled", "batch/1"),
-    polled_batch("batch/poll/8", 8, "batch of 8, polled", "batch/8"),
-    polled_batch("batch/poll/64", 64, "batch of 64, polled", "batch/64"),
-    polled_batch("batch/poll/512", 512, "batch of 512, polled", "batch/512"),
+    batch("batch/trap/1", 1, "1, one exit", "batch/1"),
+    batch("batch/trap/8", 8, "8, one exit", "batch/8"),
+    batch("batch/trap/64", 64, "64, one exit", "batch/64"),
+    batch("batch/trap/512", 512, "512, one exit", "batch/512"),
+    polled_batch("batch/poll/1", 1, "1, one post", "batch/1"),
+    polled_batch("batch/poll/8", 8, "8, one post", "batch/8"),
+    polled_batch("batch/poll/64", 64, "64, one post", "batch/64"),
+    polled_batch("batch/poll/512", 512, "512, one post", "batch/512"),
 ];
 
 const fn batch(name: &'static str, per: u32, mechanism: &'static str, work: &'static str) -> Row {
     Row {
         name,
-        operation: "null call",
+        operation: "null calls in a batch",
         mechanism,
         per,
         place: Place::Guest(Setup::Trap, work),
