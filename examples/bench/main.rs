@@ -19,6 +19,7 @@ mod block;
 #[path = "../../vmm/src/bench/histogram.rs"]
 mod histogram;
 mod rows;
+mod trapped;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -2,9 +2,11 @@
 //! does this work, and what it is compared with, is said in the host's table.
 
 use crate::block::{Run, now};
+use crate::trapped;
 use alloc::vec::Vec;
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
+use core::sync::atomic::{AtomicBool, Ordering};
 use guest_sdk::batch::{Batch, Command};
 use guest_sdk::event::{self, current_vcpu};
 use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
@@ -41,6 +43,20 @@ pub const ROWS: &[Row] = &[
     }),
     ("notify/word", |run| ping(run, spin_for)),
     ("notify/wait", |run| ping(run, wait_for)),
+    ("mask/word", mask),
+    ("uart/1", trapped::write::<1>),
+    ("uart/64", trapped::write::<64>),
+    ("uart/4096", trapped::write::<4096>),
+    ("pit/read", trapped::clock_by_pit),
+    ("rtc/read", trapped::clock_by_rtc),
+    ("pit/timer", trapped::timer),
+    ("cli", trapped::mask),
+    ("rdmsr", trapped::identify),
+    ("pic/end", trapped::notify),
+    ("invlpg/1", |run| trapped::remap(run, 1)),
+    ("invlpg/64", |run| trapped::remap(run, 64)),
+    ("invlpg/1024", |run| trapped::remap(run, MOST_PAGES)),
+    ("cr3/1024", |run| trapped::remap_by_root(run, MOST_PAGES)),
 ];
 
 /// Pages of the largest remapping.
@@ -128,6 +144,15 @@ pub fn lateness(wait: impl FnOnce(u64)) -> u64 {
     late as u64
 }
 
+/// Masks and unmasks events in a word of the guest's own, which whoever delivers them looks at.
+fn mask(run: &mut Run) {
+    static MASKED: AtomicBool = AtomicBool::new(false);
+    run.over(|| {
+        MASKED.store(true, Ordering::SeqCst);
+        MASKED.store(false, Ordering::SeqCst);
+    });
+}
+
 fn identify_by_page() {
     let page = black_box(platform::boot());
     black_box((page.vcpus, page.memory_bytes, page.features));
@@ -164,6 +189,11 @@ impl Window {
             size,
             _memory: memory,
         }
+    }
+
+    /// Its first address.
+    pub fn start(&self) -> u64 {
+        self.start
     }
 
     /// The place of a turn, 0 or 1.

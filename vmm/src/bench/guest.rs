@@ -21,6 +21,8 @@ pub enum Setup {
     Poll,
     /// As VMs are by default: calls trap until they are dense.
     Auto,
+    /// Every call traps, and the devices and privileged instructions of a PC are emulated.
+    Trapped,
 }
 
 impl Setup {
@@ -29,10 +31,11 @@ impl Setup {
         config.console = config::Console::None;
         config.machine.vcpus = 2;
         config.calls.transport = match self {
-            Setup::Trap => Transport::Trap,
+            Setup::Trap | Setup::Trapped => Transport::Trap,
             Setup::Poll => Transport::Poll,
             Setup::Auto => Transport::Auto,
         };
+        config.machine.trapped = self == Setup::Trapped;
         config
     }
 }

@@ -1,7 +1,7 @@
 //! Calls and what they carry: the null call on every transport, batches, bytes in and out.
 
 use super::super::guest::Setup;
-use super::{CALL, Place, Row};
+use super::{CALL, Place, Row, TRAPPED};
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
@@ -92,7 +92,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "console/trap/1",
         operation: "console write, 1 byte",
-        against: &["null/trap"],
+        against: &["null/trap", "console/uart/1"],
         place: Place::Guest(Setup::Trap, "console/1"),
         explain: "One byte from the guest's memory to a console that leads nowhere: permission, address check and copy included.",
         ..CALL
@@ -101,15 +101,24 @@ pub(super) const ROWS: &[Row] = &[
         name: "console/poll/1",
         operation: "console write, 1 byte",
         mechanism: "polled call",
-        against: &["console/trap/1"],
+        against: &["console/trap/1", "console/uart/1"],
         place: Place::GuestPair(Setup::Poll, "console/1"),
         explain: "One byte, without an exit.",
         ..CALL
     },
     Row {
+        name: "console/uart/1",
+        operation: "console write, 1 byte",
+        mechanism: "16550 UART",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "uart/1"),
+        explain: "One byte as an early console of an ordinary kernel sends it: a look at the line status of the 16550, and a write. Two exits.",
+        ..TRAPPED
+    },
+    Row {
         name: "console/trap/64",
         operation: "console write, 64 bytes",
-        against: &["null/trap"],
+        against: &["null/trap", "console/uart/64"],
         place: Place::Guest(Setup::Trap, "console/64"),
         explain: "A line of text in one call.",
         ..CALL
@@ -118,10 +127,19 @@ pub(super) const ROWS: &[Row] = &[
         name: "console/poll/64",
         operation: "console write, 64 bytes",
         mechanism: "polled call",
-        against: &["console/trap/64"],
+        against: &["console/trap/64", "console/uart/64"],
         place: Place::GuestPair(Setup::Poll, "console/64"),
         explain: "A line of text, without an exit.",
         ..CALL
+    },
+    Row {
+        name: "console/uart/64",
+        operation: "console write, 64 bytes",
+        mechanism: "16550 UART",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "uart/64"),
+        explain: "A line of text to the 16550, two exits for each byte.",
+        ..TRAPPED
     },
     Row {
         name: "console/trap/4096",
@@ -135,10 +153,19 @@ pub(super) const ROWS: &[Row] = &[
         name: "console/poll/4096",
         operation: "console write, 4096 bytes",
         mechanism: "polled call",
-        against: &["console/trap/4096"],
+        against: &["console/trap/4096", "console/uart/4096"],
         place: Place::GuestPair(Setup::Poll, "console/4096"),
         explain: "A page of text, without an exit: the copy is most of it.",
         ..CALL
+    },
+    Row {
+        name: "console/uart/4096",
+        operation: "console write, 4096 bytes",
+        mechanism: "16550 UART",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "uart/4096"),
+        explain: "A page of text to the 16550, two exits for each byte.",
+        ..TRAPPED
     },
 ];
 

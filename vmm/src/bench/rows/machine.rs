@@ -1,7 +1,7 @@
 //! What a kernel does with its machine: clock, timer, masking, identity, address translation, notification.
 
 use super::super::guest::Setup;
-use super::{CALL, Place, Row, Side};
+use super::{CALL, Place, Row, Side, TRAPPED};
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
@@ -9,27 +9,73 @@ pub(super) const ROWS: &[Row] = &[
         name: "clock/page",
         operation: "read the clock",
         mechanism: "shared page",
-        against: &["floor/clock"],
+        against: &["floor/clock", "clock/pit", "clock/rtc"],
         place: Place::Guest(Setup::Trap, "clock"),
         explain: "The guest reads the time from a page that the host keeps right: no call. Its floor is the host reading its own \
                   clock, which Linux maps into every process in the same way.",
         ..CALL
     },
     Row {
+        name: "clock/pit",
+        operation: "read the clock",
+        mechanism: "PIT",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "pit/read"),
+        explain: "What is left of the interval timer's count: a latch command and two reads, three exits.",
+        ..TRAPPED
+    },
+    Row {
+        name: "clock/rtc",
+        operation: "read the clock",
+        mechanism: "RTC",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "rtc/read"),
+        explain: "The date and time of day from the battery-backed clock, read until they hold still: some twenty exits.",
+        ..TRAPPED
+    },
+    Row {
         name: "timer/trap",
         operation: "timer: late by",
         mechanism: "wait(deadline)",
-        against: &[],
+        against: &["timer/pit"],
         place: Place::Guest(Setup::Trap, "timer"),
         explain: "The guest waits for a deadline 100 µs ahead; the figure is how much later than that it runs again. It holds the \
                   exit, the host kernel's timer and its waking of a sleeping thread.",
         ..CALL
     },
     Row {
+        name: "timer/pit",
+        operation: "timer: late by",
+        mechanism: "PIT and hlt",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "pit/timer"),
+        explain: "The same with the interval timer as an unmodified kernel drives it: three writes to arm it, hlt, and the controller asked and answered after the interrupt, which are part of being late.",
+        ..TRAPPED
+    },
+    Row {
+        name: "mask/word",
+        operation: "mask and unmask events",
+        mechanism: "shared word",
+        against: &["mask/cli"],
+        place: Place::Guest(Setup::Trapped, "mask/word"),
+        explain: "Events are held back and let through again by a word of the guest's own that is looked at before one is taken: two \
+                  ordered stores.",
+        ..CALL
+    },
+    Row {
+        name: "mask/cli",
+        operation: "mask and unmask events",
+        mechanism: "cli and sti",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "cli"),
+        explain: "What an unmodified kernel executes instead: each faults at ring 3, is decoded and emulated. Two exits.",
+        ..TRAPPED
+    },
+    Row {
         name: "identify/page",
         operation: "identify the machine",
         mechanism: "boot page",
-        against: &["identify/cpuid"],
+        against: &["identify/cpuid", "identify/rdmsr"],
         place: Place::Guest(Setup::Trap, "identify/page"),
         explain: "The guest reads what it runs on from the page it was booted with.",
         ..CALL
@@ -45,38 +91,83 @@ pub(super) const ROWS: &[Row] = &[
         ..CALL
     },
     Row {
+        name: "identify/rdmsr",
+        operation: "identify the machine",
+        mechanism: "rdmsr",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "rdmsr"),
+        explain: "A model-specific register: faults at ring 3, is decoded and emulated.",
+        ..TRAPPED
+    },
+    Row {
         name: "remap/trap/1",
         operation: "remap 1 page, flush",
         mechanism: "edit, one call",
-        against: &[],
+        against: &["remap/invlpg/1"],
         place: Place::Guest(Setup::Trap, "remap/1"),
         explain: "The guest points a page of its own tables elsewhere and makes every vCPU forget the old place. It then looks \
                   through the new mapping, which is part of the figure and proves the flush.",
         ..CALL
     },
     Row {
+        name: "remap/invlpg/1",
+        operation: "remap 1 page, flush",
+        mechanism: "edit, invlpg each",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "invlpg/1"),
+        explain: "The same edit, and an invlpg for it, which faults at ring 3 and is emulated.",
+        ..TRAPPED
+    },
+    Row {
         name: "remap/trap/64",
         operation: "remap 64 pages, flush",
         mechanism: "edit, one call",
-        against: &[],
+        against: &["remap/invlpg/64"],
         place: Place::Guest(Setup::Trap, "remap/64"),
         explain: "64 pages, and still one call.",
         ..CALL
     },
     Row {
+        name: "remap/invlpg/64",
+        operation: "remap 64 pages, flush",
+        mechanism: "edit, invlpg each",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "invlpg/64"),
+        explain: "The same edit, and an invlpg for each page, which faults at ring 3 and is emulated.",
+        ..TRAPPED
+    },
+    Row {
         name: "remap/trap/1024",
         operation: "remap 1024 pages, flush",
         mechanism: "edit, one call",
-        against: &[],
+        against: &["remap/invlpg/1024", "remap/cr3/1024"],
         place: Place::Guest(Setup::Trap, "remap/1024"),
         explain: "1024 pages, and still one call: what grows is the guest's own writing to its tables, which the host's kernel \
                   may have to follow.",
         ..CALL
     },
     Row {
+        name: "remap/invlpg/1024",
+        operation: "remap 1024 pages, flush",
+        mechanism: "edit, invlpg each",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "invlpg/1024"),
+        explain: "The same edit, and an invlpg for each page, which faults at ring 3 and is emulated.",
+        ..TRAPPED
+    },
+    Row {
+        name: "remap/cr3/1024",
+        operation: "remap 1024 pages, flush",
+        mechanism: "edit, mov cr3",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "cr3/1024"),
+        explain: "The same edit, and one reload of the page-table root.",
+        ..TRAPPED
+    },
+    Row {
         name: "notify/trap",
         operation: "notify a vCPU, one way",
-        against: &[],
+        against: &["notify/pic"],
         place: Place::Guest(Setup::Trap, "notify/call"),
         explain: "A call that raises an event on another vCPU, which does not wait for it.",
         ..CALL
@@ -85,10 +176,19 @@ pub(super) const ROWS: &[Row] = &[
         name: "notify/poll",
         operation: "notify a vCPU, one way",
         mechanism: "polled call",
-        against: &["notify/trap"],
+        against: &["notify/trap", "notify/pic"],
         place: Place::GuestPair(Setup::Poll, "notify/call"),
         explain: "The same posted in the line.",
         ..CALL
+    },
+    Row {
+        name: "notify/pic",
+        operation: "notify a vCPU, one way",
+        mechanism: "interrupt controller",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "pic/end"),
+        explain: "One write to the emulated interrupt controller: the least that an interrupt from one processor to another takes.",
+        ..TRAPPED
     },
     Row {
         name: "notify/word",

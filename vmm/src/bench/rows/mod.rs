@@ -104,6 +104,11 @@ const CALL: Row = Row {
     explain: "",
 };
 
+const TRAPPED: Row = Row {
+    side: Side::Trapped,
+    ..CALL
+};
+
 const FLOOR: Row = Row {
     side: Side::Floor,
     against: &[],

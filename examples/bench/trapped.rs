@@ -1,0 +1,114 @@
+//! The trapped side of the work: what an unmodified kernel does where the rows beside this file call.
+
+use crate::block::Run;
+use crate::rows::{Window, lateness};
+use alloc::vec::Vec;
+use core::hint::black_box;
+use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use guest_sdk::paging::PAGE_SIZE;
+use guest_sdk::platform;
+use guest_sdk::time::Duration;
+use guest_sdk::trapped::{interrupt, msr, pic, pit, rtc, translation, uart};
+
+/// Bytes out, one by one.
+pub fn write<const BYTES: usize>(run: &mut Run) {
+    let bytes = [b'.'; BYTES];
+    run.over(|| uart::write(black_box(&bytes)));
+}
+
+pub fn clock_by_pit(run: &mut Run) {
+    pit::periodic(pit::LONGEST);
+    run.over(|| _ = black_box(pit::read()));
+}
+
+pub fn clock_by_rtc(run: &mut Run) {
+    run.over(|| _ = black_box(rtc::read()));
+}
+
+/// How much later than asked the timer's interrupt has been taken.
+pub fn timer(run: &mut Run) {
+    pic::unmask(pic::TIMER);
+    interrupt::enable();
+    run.timed(|| {
+        lateness(|ahead_ns| {
+            pit::oneshot(pit::ticks(Duration::from_nanos(ahead_ns)));
+            interrupt::halt();
+            assert_eq!(pic::acknowledge(), Some(pic::TIMER));
+            pic::end(pic::TIMER);
+        })
+    });
+    interrupt::disable();
+    pic::mask(pic::TIMER);
+}
+
+pub fn mask(run: &mut Run) {
+    run.over(|| {
+        interrupt::disable();
+        interrupt::enable();
+    });
+    interrupt::disable();
+}
+
+pub fn identify(run: &mut Run) {
+    run.over(|| _ = black_box(msr::read(msr::EFER)));
+}
+
+pub fn notify(run: &mut Run) {
+    run.over(|| pic::end(pic::TIMER));
+}
+
+/// Points a window's pages elsewhere, and forgets each.
+pub fn remap(run: &mut Run, pages: usize) {
+    remap_with(run, pages, |window| {
+        for page in 0..pages as u64 {
+            translation::invlpg(window + page * PAGE_SIZE);
+        }
+    });
+}
+
+/// Points a window's pages elsewhere, and forgets everything.
+pub fn remap_by_root(run: &mut Run, pages: usize) {
+    let root = translation::root();
+    // SAFETY: the root that is there already.
+    remap_with(run, pages, |_| unsafe { translation::load_root(root) });
+}
+
+fn remap_with(run: &mut Run, pages: usize, flush: impl Fn(u64)) {
+    let window = Window::new(pages);
+    // Mapped page by page first, so that there are entries for each.
+    window.map(1);
+    let addresses = (0..pages as u64).map(|page| window.start() + page * PAGE_SIZE);
+    let entries: Vec<&AtomicU64> = addresses.map(entry).collect();
+    let mut turn = 0;
+    run.over(|| {
+        turn ^= 1;
+        let mut physical = window.back(turn);
+        for entry in &entries {
+            let flags = entry.load(Ordering::Relaxed) & !ADDRESS;
+            entry.store(flags | physical, Ordering::Release);
+            physical += PAGE_SIZE;
+        }
+        flush(window.start());
+        window.check(turn);
+    });
+}
+
+/// The bits of a page-table entry that are an address.
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// The entry of a page of 4 KiB that is mapped.
+fn entry(address: u64) -> &'static AtomicU64 {
+    let mut table = platform::boot().page_table_root.0;
+    for shift in [39, 30, 21] {
+        // SAFETY: the tables lie at their own addresses, and a mapped page has one of each level.
+        let next = unsafe { ptr::read_volatile((table as *const u64).add(index(address, shift))) };
+        table = next & ADDRESS;
+    }
+    // SAFETY: as above; tables are never freed, and the processor reads them in words.
+    unsafe { AtomicU64::from_ptr((table as *mut u64).add(index(address, 12))) }
+}
+
+fn index(address: u64, shift: u32) -> usize {
+    (address >> shift & 511) as usize
+}
