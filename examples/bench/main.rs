@@ -18,6 +18,7 @@ extern crate alloc;
 mod block;
 #[path = "../../vmm/src/bench/histogram.rs"]
 mod histogram;
+mod program;
 mod rows;
 mod trapped;
 

@@ -2,7 +2,7 @@
 //! does this work, and what it is compared with, is said in the host's table.
 
 use crate::block::{Run, now};
-use crate::trapped;
+use crate::{program, trapped};
 use alloc::vec::Vec;
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
@@ -43,7 +43,9 @@ pub const ROWS: &[Row] = &[
     }),
     ("notify/word", |run| ping(run, spin_for)),
     ("notify/wait", |run| ping(run, wait_for)),
-    ("mask/word", mask),
+    ("mask/word", |run| run.over(mask_and_unmask)),
+    ("program/called", program::called),
+    ("program/trapped", program::trapped),
     ("uart/1", trapped::write::<1>),
     ("uart/64", trapped::write::<64>),
     ("uart/4096", trapped::write::<4096>),
@@ -70,7 +72,7 @@ const STOP: u64 = 1 << 42;
 const UNHEARD: u64 = 1 << 43;
 
 /// A refused call has measured nothing.
-fn done<T>(answer: Result<T, guest_sdk::abi::Status>) {
+pub fn done<T>(answer: Result<T, guest_sdk::abi::Status>) {
     if let Err(status) = answer {
         panic!("a call was refused: {status}");
     }
@@ -144,13 +146,15 @@ pub fn lateness(wait: impl FnOnce(u64)) -> u64 {
     late as u64
 }
 
-/// Masks and unmasks events in a word of the guest's own, which whoever delivers them looks at.
-fn mask(run: &mut Run) {
+/// Masks events, or unmasks them, in a word of the guest's own, which whoever delivers them looks at.
+pub fn mask(masked: bool) {
     static MASKED: AtomicBool = AtomicBool::new(false);
-    run.over(|| {
-        MASKED.store(true, Ordering::SeqCst);
-        MASKED.store(false, Ordering::SeqCst);
-    });
+    MASKED.store(masked, Ordering::SeqCst);
+}
+
+fn mask_and_unmask() {
+    mask(true);
+    mask(false);
 }
 
 fn identify_by_page() {

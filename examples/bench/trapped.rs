@@ -58,40 +58,62 @@ pub fn notify(run: &mut Run) {
     run.over(|| pic::end(pic::TIMER));
 }
 
-/// Points a window's pages elsewhere, and forgets each.
+/// Moves a window, and forgets each page.
 pub fn remap(run: &mut Run, pages: usize) {
-    remap_with(run, pages, |window| {
-        for page in 0..pages as u64 {
-            translation::invlpg(window + page * PAGE_SIZE);
-        }
-    });
+    remap_with(run, pages, |pages| pages.each(translation::invlpg));
 }
 
-/// Points a window's pages elsewhere, and forgets everything.
+/// Moves a window, and forgets everything.
 pub fn remap_by_root(run: &mut Run, pages: usize) {
     let root = translation::root();
     // SAFETY: the root that is there already.
     remap_with(run, pages, |_| unsafe { translation::load_root(root) });
 }
 
-fn remap_with(run: &mut Run, pages: usize, flush: impl Fn(u64)) {
+fn remap_with(run: &mut Run, pages: usize, flush: impl Fn(&Pages)) {
     let window = Window::new(pages);
-    // Mapped page by page first, so that there are entries for each.
-    window.map(1);
-    let addresses = (0..pages as u64).map(|page| window.start() + page * PAGE_SIZE);
-    let entries: Vec<&AtomicU64> = addresses.map(entry).collect();
+    let pages = Pages::of(&window, pages);
     let mut turn = 0;
     run.over(|| {
         turn ^= 1;
-        let mut physical = window.back(turn);
-        for entry in &entries {
+        pages.point_to(window.back(turn));
+        flush(&pages);
+        window.check(turn);
+    });
+}
+
+/// The pages of a window, and their entries in the page tables.
+pub struct Pages {
+    start: u64,
+    entries: Vec<&'static AtomicU64>,
+}
+
+impl Pages {
+    /// Those of a window of so many pages.
+    pub fn of(window: &Window, pages: usize) -> Pages {
+        // Mapped page by page first, so that there is an entry for each.
+        window.map(1);
+        let start = window.start();
+        let addresses = (0..pages as u64).map(|page| start + page * PAGE_SIZE);
+        Pages {
+            start,
+            entries: addresses.map(entry).collect(),
+        }
+    }
+
+    /// Lets the entries point to other places; nobody has forgotten the old ones.
+    pub fn point_to(&self, mut physical: u64) {
+        for entry in &self.entries {
             let flags = entry.load(Ordering::Relaxed) & !ADDRESS;
             entry.store(flags | physical, Ordering::Release);
             physical += PAGE_SIZE;
         }
-        flush(window.start());
-        window.check(turn);
-    });
+    }
+
+    /// Does something for each page's address.
+    pub fn each(&self, act: impl Fn(u64)) {
+        (0..self.entries.len() as u64).for_each(|page| act(self.start + page * PAGE_SIZE));
+    }
 }
 
 /// The bits of a page-table entry that are an address.

@@ -45,6 +45,12 @@ impl<'h> Run<'h> {
 
     /// Runs the block. `round` is one round of the operation.
     pub fn over(&mut self, mut round: impl FnMut()) {
+        let first = time(1, &mut round);
+        self.rounds += 1;
+        if first >= self.plan.chunks + self.plan.singles {
+            self.single(first); // that was the block
+            return;
+        }
         let rounds = self.chunk_rounds(&mut round);
         if rounds == 1 {
             self.timed(|| time(1, &mut round));
@@ -71,9 +77,14 @@ impl<'h> Run<'h> {
         while self.has_room() && (self.count == 0 || now() - start < length) {
             let ticks = round();
             self.rounds += 1;
-            self.cost(ticks.saturating_mul(1000));
-            self.histogram.record(ticks);
+            self.single(ticks);
         }
+    }
+
+    /// A round that counts as a chunk and as itself.
+    fn single(&mut self, ticks: u64) {
+        self.cost(ticks.saturating_mul(1000));
+        self.histogram.record(ticks);
     }
 
     /// What a round costs in this block, in thousandths of a tick: the middle one of its chunks, which a short disturbance does not reach.

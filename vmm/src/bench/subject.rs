@@ -2,6 +2,7 @@
 
 use super::Ground;
 use super::block::Run;
+use super::floor::program::Program;
 use super::floor::{bare, system, threads as pair};
 use crate::config::{self, Config};
 use crate::{End, Error, Vm};
@@ -79,6 +80,19 @@ pub fn process(ground: &Ground) -> Result<Subject, Error> {
     timed(ground, move || {
         system::program(&program, &[Path::new("run"), &hello])
     })
+}
+
+pub fn program(_: &Ground) -> Result<Subject, Error> {
+    let mut program = Program::new()?;
+    Ok(Box::new(move |run| {
+        let mut failed = Ok(());
+        run.over(|| {
+            if let Err(error) = program.round() {
+                failed = Err(error);
+            }
+        });
+        failed
+    }))
 }
 
 pub fn nothing(ground: &Ground) -> Result<Subject, Error> {

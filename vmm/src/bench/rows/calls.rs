@@ -162,7 +162,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "console/uart/4096",
         operation: "console write, 4096 bytes",
         mechanism: "16550 UART",
-        against: &["floor/exit"],
+        against: &[],
         place: Place::Guest(Setup::Trapped, "uart/4096"),
         explain: "A page of text to the 16550, two exits for each byte.",
         ..TRAPPED

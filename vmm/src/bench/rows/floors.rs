@@ -1,11 +1,51 @@
-//! Boot, and what things cost with nothing of ours in them.
+//! Whole programs, boot, and what things cost with nothing of ours in them.
 
 use super::super::floor::bare;
+use super::super::guest::Setup;
 use super::super::subject;
 use super::{CALL, FLOOR, Place, Row, Side};
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "program/auto",
+        operation: "whole program",
+        mechanism: "called, adaptive",
+        against: &["program/trapped", "floor/program"],
+        place: Place::GuestPair(Setup::Auto, "program/called"),
+        explain: "A round of a program that writes 16 log lines of 64 bytes, each with events masked, reads the clock 64 times, and moves \
+                  8 pages, with calls as they are by default. Its floor is a plain process that does the same with system calls.",
+        ..CALL
+    },
+    Row {
+        name: "program/poll",
+        operation: "whole program",
+        mechanism: "called, polled",
+        against: &["program/trapped", "floor/program"],
+        place: Place::GuestPair(Setup::Poll, "program/called"),
+        explain: "The same program with a poller that is woken by its first call. Forgetting translations always traps: what is left is \
+                  mostly that.",
+        ..CALL
+    },
+    Row {
+        name: "program/trap",
+        operation: "whole program",
+        mechanism: "called, every call traps",
+        against: &["program/trapped", "floor/program"],
+        place: Place::Guest(Setup::Trap, "program/called"),
+        explain: "The same program on a host that does not poll.",
+        ..CALL
+    },
+    Row {
+        name: "program/trapped",
+        operation: "whole program",
+        mechanism: "trapped",
+        side: Side::Trapped,
+        against: &[],
+        place: Place::Guest(Setup::Trapped, "program/trapped"),
+        explain: "The same work as an unmodified kernel does it: cli and sti, the UART, the interval timer, an invlpg for each page.",
+        ..CALL
+    },
     Row {
         name: "boot/vm",
         operation: "boot",
@@ -82,6 +122,14 @@ pub(super) const ROWS: &[Row] = &[
         mechanism: "ioctls to first exit",
         place: Place::Host(subject::bare_boot),
         explain: "From opening /dev/kvm to the first exit of the bare guest, with the same amount of memory.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/program",
+        operation: "floors",
+        mechanism: "the whole program",
+        place: Place::Host(subject::program),
+        explain: "The whole program as a plain process: write to /dev/null, clock_gettime, mmap over 8 pages.",
         ..FLOOR
     },
     Row {

@@ -150,7 +150,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "remap/invlpg/1024",
         operation: "remap 1024 pages, flush",
         mechanism: "edit, invlpg each",
-        against: &["floor/exit"],
+        against: &[],
         place: Place::Guest(Setup::Trapped, "invlpg/1024"),
         explain: "The same edit, and an invlpg for each page, which faults at ring 3 and is emulated.",
         ..TRAPPED
