@@ -71,7 +71,7 @@ impl Extent {
         pairs: 10,
         block: Duration::from_millis(4),
         chunk: Duration::from_micros(100),
-        row: Duration::from_secs(1),
+        row: Duration::from_millis(600),
     };
 }
 
