@@ -50,7 +50,7 @@ fn help_and_version_are_answers_and_not_errors() {
     for args in [["--help"], ["-h"], ["help"]] {
         let did = trapless(here(), &args);
         assert_eq!(did.code, Some(0), "{did:?}");
-        for command in ["run", "check", "build", "new"] {
+        for command in ["run", "check", "build", "new", "bench"] {
             assert!(did.out.contains(&format!("\n  {command} ")), "{}", did.out);
         }
         for (code, meaning) in vmm::exit::TABLE {

@@ -7,7 +7,7 @@
 //! that are timed one by one, less what the clock itself costs. The first vCPU and what is measured in this process share one processor, and
 //! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation.
 //!
-//! [`rows`] is the table, [`block`] the loop, [`measure`] the order of blocks; [`results`] describes the result file.
+//! `rows` is the table, `block` the loop, `measure` the order of blocks; [`results`] describes the result file.
 
 mod block;
 pub mod compare;

@@ -9,7 +9,7 @@
 //! | `host` | what it ran on: `version` (of Trapless), `host` (`vmx`, `svm`, `software`), `kernel`, `cpu`, `cpus` (those it might use), `online`, `first` and `second` (those it used), `load_before`, `load_after` (of the last minute), `pressure_before`, `pressure_after` (percent of the last 10 s in which something waited for a processor), `huge_pages`, `date` (seconds since 1970) |
 //! | `method` | `quick`, `pairs`, `block_ns`, `chunk_ns`, `confidence`, `timer_guest_ns` and `timer_host_ns` (subtracted from every sample), `tsc_mhz` |
 //! | `rows` | an array in the order of the table: |
-//! | `rows[].name`, `operation`, `mechanism`, `side`, `per`, `explain` | as in [`Row`] |
+//! | `rows[].name`, `operation`, `mechanism`, `side` (`called`, `trapped`, `floor`), `per`, `explain` | the row; `per` is how many operations a round has |
 //! | `rows[].skipped` | why it was not measured; then the rest is empty |
 //! | `rows[].cost_ns` | what an operation costs: `median`, `low` and `high` over blocks |
 //! | `rows[].against` | an array: `name` of the other row, `ratio` with `median`, `low` and `high`, `pairs` |
@@ -22,8 +22,6 @@
 //! | `rows[].histogram` | `[from_ns, to_ns, count]` of the timed rounds, empty ones left out |
 
 use super::measure::{Measured, Timer};
-#[cfg(doc)]
-use super::rows::Row;
 use super::rows::Side;
 use super::statistics::{Distribution, Estimate, bounds};
 use super::{Extent, Ground};
