@@ -96,7 +96,7 @@ fn a_filtered_run_counts_right_and_compares_with_itself() {
     assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
     let shown = text(&output.stdout);
     assert!(
-        shown.contains("Compared with the old results: 2 figures"),
+        shown.contains("Figures compared with the old results: 1;"),
         "{shown}"
     );
 }

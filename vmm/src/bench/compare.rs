@@ -2,9 +2,10 @@
 //!
 //! A row is compared by its ratios to the rows it is held against, which hold still when the machine as a whole is faster or slower on
 //! another day, and by its cost where it has none. A change counts when the two 95 % intervals do not touch and the medians are
-//! further apart than [`INDIFFERENT`].
+//! further apart than [`INDIFFERENT`]. A floor is the host's business: that it has moved is a remark.
 
 use super::results::{KIND, Line, Results, SCHEMA};
+use super::rows::Side;
 use super::statistics::Estimate;
 use super::table::{ratio, time};
 use crate::Error;
@@ -93,28 +94,33 @@ pub fn compare(old: &Results, new: &Results) -> Result<Changes, Error> {
             old.host.host, new.host.host
         )));
     }
-    let mut changes = Vec::new();
+    let (mut changes, mut floors) = (Vec::new(), Vec::new());
     let mut compared = 0;
     for line in &new.rows {
         let Some(before) = old.rows.iter().find(|old| old.name == line.name) else {
             continue;
         };
         for (against, old, new) in figures(before, line) {
-            compared += 1;
-            if differ(old, new) {
-                changes.push(Change {
-                    name: line.name.clone(),
-                    against,
-                    old,
-                    new,
-                });
+            let change = Change {
+                name: line.name.clone(),
+                against,
+                old,
+                new,
+            };
+            match (line.side, differ(old, new)) {
+                (Side::Floor, true) => floors.push(format!("a floor has moved: {change}")),
+                (Side::Floor, false) => {}
+                (_, different) => {
+                    compared += 1;
+                    changes.extend(different.then_some(change));
+                }
             }
         }
     }
     Ok(Changes {
         changes,
         compared,
-        remarks: remarks(old, new),
+        remarks: remarks(old, new).into_iter().chain(floors).collect(),
     })
 }
 
@@ -165,7 +171,7 @@ impl fmt::Display for Changes {
         let faster = self.changes.len() - slower;
         writeln!(
             f,
-            "\nCompared with the old results: {} figures, {slower} slower, {faster} faster, the others as they were",
+            "\nFigures compared with the old results: {}; {slower} slower, {faster} faster, the others as they were",
             self.compared
         )?;
         for remark in &self.remarks {

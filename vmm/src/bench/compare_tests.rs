@@ -149,6 +149,21 @@ fn a_ratio_speaks_for_its_row() {
 }
 
 #[test]
+fn a_floor_that_moves_is_nobodys_regression() {
+    let floor = |cost| {
+        let mut floor = line("f", cost, &[]);
+        floor.side = Side::Floor;
+        results(vec![floor])
+    };
+    let changes = compare(&floor(estimate(50.0, 1.0)), &floor(estimate(80.0, 1.0))).unwrap();
+    assert_eq!((changes.compared, changes.changes.len()), (0, 0));
+    assert!(
+        changes.remarks[0].starts_with("a floor has moved: slower  f"),
+        "{changes}"
+    );
+}
+
+#[test]
 fn another_kind_of_host_is_refused_and_another_processor_is_said() {
     let old = results(vec![]);
     let mut new = old.clone();
