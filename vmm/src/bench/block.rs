@@ -10,6 +10,9 @@ use core::arch::x86_64::{_mm_lfence, _rdtsc};
 /// The most chunks of a block that count.
 const CHUNKS: usize = 256;
 
+/// The most rounds of a chunk: no operation is shorter than to need more.
+const MOST_ROUNDS: u64 = 1 << 20;
+
 /// How long the parts of a block last, in TSC ticks.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -108,8 +111,8 @@ impl<'h> Run<'h> {
                     break;
                 }
             }
-            if best >= self.plan.chunk / 2 {
-                return (rounds * self.plan.chunk / best).max(1);
+            if best >= self.plan.chunk / 2 || rounds >= MOST_ROUNDS {
+                return (rounds * self.plan.chunk / best).clamp(1, MOST_ROUNDS);
             }
             rounds *= 2;
         }
