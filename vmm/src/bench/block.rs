@@ -100,14 +100,14 @@ impl<'h> Run<'h> {
     /// How many rounds fill a chunk, found by doubling, which also warms everything up. The best of a few goes counts: the first
     /// call of many may still trap.
     fn chunk_rounds(&mut self, round: &mut impl FnMut()) -> u64 {
-        const GOES: u32 = 8;
+        const GOES: u32 = 16;
         let mut rounds = 1;
         loop {
             let (start, mut best) = (now(), u64::MAX);
             for _ in 0..GOES {
                 best = best.min(time(rounds, round).max(1));
                 self.rounds += rounds;
-                if now() - start > 4 * self.plan.chunk {
+                if now() - start > 8 * self.plan.chunk {
                     break;
                 }
             }
