@@ -107,6 +107,10 @@ fn polled_calls_make_no_exit() {
         finished.story()
     );
     assert!(null.polled > 0, "{}", finished.story());
+    assert!(
+        stats.poller_wakes > 0 && !stats.poller_awake.is_zero(),
+        "its processor time is told"
+    );
     // A polled call costs no exit; one that the poller was late for costs a `line`.
     let trapped = null.made - null.polled;
     let others = stats

@@ -47,6 +47,9 @@ pub(crate) struct Polling {
     backoff: Backoff,
     /// Calls served since it was last woken.
     served: AtomicU64,
+    /// When it was last woken, in TSC ticks; 0 while it is asleep.
+    since: AtomicU64,
+    /// Ticks it was awake before that.
     awake_ticks: AtomicU64,
     wakes: AtomicU64,
 }
@@ -79,6 +82,7 @@ impl Polling {
             patience: AtomicU32::new(0),
             backoff: Backoff::new(ticks_per_us.saturating_mul(1000)),
             served: AtomicU64::new(0),
+            since: AtomicU64::new(0),
             awake_ticks: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
         }
@@ -137,7 +141,15 @@ impl Polling {
 
     /// How often the poller was woken for this VM, and for how long it was awake in all.
     pub fn account(&self) -> (u64, Duration) {
-        let ticks = self.awake_ticks.load(Ordering::Relaxed);
+        // A VM's end does not wait for the poller to notice: the stretch it is in counts until now.
+        let current = match self.since.load(Ordering::Acquire) {
+            0 => 0,
+            since => host_tsc().saturating_sub(since),
+        };
+        let ticks = self
+            .awake_ticks
+            .load(Ordering::Relaxed)
+            .saturating_add(current);
         let ns = u128::from(ticks) * 1000 / u128::from(self.ticks_per_us);
         let awake = Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX));
         (self.wakes.load(Ordering::Relaxed), awake)
@@ -161,7 +173,6 @@ fn poller() -> Option<&'static Sender<Arc<Shared>>> {
 /// A VM the poller looks at.
 struct Awake {
     shared: Arc<Shared>,
-    since: u64,
     /// When a call was last served.
     busy: u64,
 }
@@ -204,11 +215,8 @@ fn begin(shared: Arc<Shared>) -> Awake {
         .memory
         .store_word32(field(offset_of!(PollerAwake, patience)), patience);
     let _ = shared.memory.store_word32(awake_word(), 1);
-    Awake {
-        shared,
-        since: now,
-        busy: now,
-    }
+    polling.since.store(now, Ordering::Release);
+    Awake { shared, busy: now }
 }
 
 /// Looks at every line of a VM once; says how many calls it served.
@@ -251,7 +259,8 @@ fn end(vm: &mut Awake, scratch: &mut [u8]) -> bool {
         let _ = vm.shared.memory.store_word32(awake_word(), 1);
         return false;
     }
-    let ticks = host_tsc().wrapping_sub(vm.since);
+    let since = polling.since.swap(0, Ordering::AcqRel);
+    let ticks = host_tsc().saturating_sub(since);
     polling.awake_ticks.fetch_add(ticks, Ordering::Relaxed);
     let served = polling.served.load(Ordering::Relaxed);
     if served < WORTH_WAKING && polling.transport == Transport::Auto {
