@@ -18,6 +18,8 @@ const LEAST_PAIRS: u32 = 3;
 
 /// Exits an operation, from which on the few that starting and ending a VM takes do not count.
 const MANY_EXITS: f64 = 100.0;
+/// Operations past which the few exits that a VM makes more or less in its own affairs do not matter: one in a hundred.
+const ENOUGH_TO_COUNT: u64 = 500;
 
 /// What is known of a row when everything has been measured.
 pub struct Measured {
@@ -314,15 +316,20 @@ impl<'g> Bench<'g> {
         if all > MANY_EXITS {
             return Ok(Some(all));
         }
-        for times in [4, 16] {
+        let mut exits = None;
+        for times in [4, 16, 64, 256] {
             let (many, most) = once(longer(times))?;
-            if many > few {
-                let exits = most.total_exits().saturating_sub(least.total_exits());
-                let operations = (many - few) * u64::from(per);
-                return Ok(Some(exits as f64 / operations as f64));
+            let operations = many.saturating_sub(few) * u64::from(per);
+            if operations == 0 {
+                continue;
+            }
+            let more = most.total_exits().saturating_sub(least.total_exits());
+            exits = Some(more as f64 / operations as f64);
+            if operations >= ENOUGH_TO_COUNT {
+                break;
             }
         }
-        Ok(None)
+        Ok(exits)
     }
 
     /// In the table's order.
