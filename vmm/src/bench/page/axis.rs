@@ -1,5 +1,6 @@
 //! Logarithmic axes.
 
+use super::Text;
 use std::fmt::{self, Write};
 
 /// A range of values on a range of coordinates, both positive and ascending in value.
@@ -56,6 +57,16 @@ pub fn decade(ns: f64) -> String {
         ns if ns < 900e6 => format!("{:.0} ms", ns / 1e6),
         ns => format!("{:.0} s", ns / 1e9),
     }
+}
+
+/// Begins a figure with its name above it; whoever draws it closes the element.
+pub fn figure(page: &mut String, width: f64, height: f64, name: &str) -> fmt::Result {
+    let name = Text(name);
+    writeln!(
+        page,
+        "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{name}\">"
+    )?;
+    writeln!(page, "<text class=\"title\" x=\"4\" y=\"14\">{name}</text>")
 }
 
 /// Vertical lines at the decades of a horizontal axis of times, from `top` to `bottom`, with their names below.

@@ -1,6 +1,6 @@
 //! The plot of every row's distribution: how many of its rounds took longer than a time, both axes logarithmic, so that the tail is seen.
 
-use super::axis::{Log, decades};
+use super::axis::{Log, decades, figure};
 use super::{Text, operations};
 use crate::bench::results::{Line, Results};
 use crate::bench::table::{side, time};
@@ -41,16 +41,7 @@ fn plot(page: &mut String, name: &str, lines: &[&Line]) -> fmt::Result {
         return Ok(());
     };
     let height = BOTTOM + 24.0 + 18.0 * lines.len() as f64;
-    writeln!(
-        page,
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
-        Text(name)
-    )?;
-    writeln!(
-        page,
-        "<text class=\"title\" x=\"4\" y=\"14\">{}</text>",
-        Text(name)
-    )?;
+    figure(page, WIDTH, height, name)?;
     decades(page, &times, TOP, BOTTOM)?;
     let powers = parts.powers(10.0);
     let step = powers.len().div_ceil(6);

@@ -1,6 +1,6 @@
 //! The plot of every operation's cost, side by side: called, trapped, floor.
 
-use super::axis::{Log, decades};
+use super::axis::{Log, decades, figure};
 use super::{Text, operations};
 use crate::bench::results::{Line, Results};
 use crate::bench::table::{side, time};
@@ -24,16 +24,7 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
             .collect();
         let bottom = HEAD + ROW * lines.len() as f64;
         let height = bottom + 22.0;
-        writeln!(
-            page,
-            "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\">",
-            Text(name)
-        )?;
-        writeln!(
-            page,
-            "<text class=\"title\" x=\"4\" y=\"14\">{}</text>",
-            Text(name)
-        )?;
+        figure(page, WIDTH, height, name)?;
         decades(page, &axis, HEAD, bottom)?;
         for (index, line) in lines.iter().enumerate() {
             bar(page, &axis, HEAD + ROW * index as f64, line)?;
