@@ -5,14 +5,15 @@
 
 use crate::gate::{self, Answer};
 use crate::platform::{Vcpu, Word, patience, poller_awake};
+use core::hint::spin_loop;
 use core::sync::atomic::Ordering;
 use hypercall_abi::words::LineWords;
 use hypercall_abi::{Status, call, line};
 
-/// Looks at the line before the first look at the time: some hundred nanoseconds, in which a poller that is there answers.
-const SOON: u32 = 500;
+/// Looks at the line before the first look at the time: a microsecond or so, in which a poller that is there answers.
+const SOON: u32 = 32;
 /// Looks at the line between two later looks at the time.
-const LOOKS: u32 = 32;
+const LOOKS: u32 = 8;
 
 /// Makes a call: posted in this vCPU's line while the host polls, through the gate otherwise.
 ///
@@ -64,6 +65,7 @@ fn wait(words: &LineWords, post: u32) {
         if line::is_answered(&words.answered, post) {
             return;
         }
+        spin_loop(); // not looking leaves the line to who is to write it
     }
     wait_on(words, post);
 }
@@ -78,6 +80,7 @@ fn wait_on(words: &LineWords, post: u32) {
             if line::is_answered(&words.answered, post) {
                 return;
             }
+            spin_loop();
         }
     }
     while !line::is_answered(&words.answered, post) {

@@ -86,6 +86,7 @@ const ROWS: [u8; crate::class::CLASSES.len() * INDICES] = {
 
 /// The table's row for a call number, or `None` where there is no such call.
 #[must_use]
+#[inline]
 pub fn entry(number: u32) -> Option<&'static Entry> {
     TABLE.get(row(number)?)
 }

@@ -23,6 +23,7 @@ impl Classes {
 
     /// Whether a call with this number is granted. Class 0 always is.
     #[must_use]
+    #[inline]
     pub const fn permits(self, number: u32) -> bool {
         let class = number >> 8;
         class == 0 || (class < 64 && self.0 & (1 << class) != 0)

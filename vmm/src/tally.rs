@@ -47,6 +47,7 @@ impl Tally {
         self.count(&self.batched, number, status);
     }
 
+    #[inline]
     fn count(&self, carried: &[AtomicU64; ROWS], number: u32, status: Status) {
         let row = call::row(number);
         increment(

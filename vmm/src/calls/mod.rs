@@ -87,6 +87,7 @@ impl From<Result<u64, Status>> for Reply {
 }
 
 /// The operator's word on a call: `Ok` with how it may travel.
+#[inline]
 fn permitted(shared: &Shared, number: u32) -> Result<Carrier, Status> {
     let entry = call::entry(number).ok_or(Status::UNKNOWN_CALL)?;
     match shared.limits.calls.permits(number) {
@@ -120,6 +121,7 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu, number: u32, args: &[u64; 6]) -> Result<
 }
 
 /// Serves a call that came in a call line or a batch.
+#[inline]
 pub(crate) fn carried(caller: &mut Caller, number: u32, args: &[u64; 6]) -> Answer {
     match permitted(caller.shared, number) {
         Ok(Carrier::Any) => any(caller, number, args),
@@ -129,6 +131,7 @@ pub(crate) fn carried(caller: &mut Caller, number: u32, args: &[u64; 6]) -> Answ
 }
 
 /// What every transport carries.
+#[inline]
 fn any(caller: &mut Caller, number: u32, args: &[u64; 6]) -> Answer {
     let [a0, a1, a2, ..] = *args;
     match number {

@@ -6,7 +6,7 @@
 
 mod words;
 
-pub(crate) use words::{LineWords, copy};
+pub(crate) use words::{LineWords, claim, copy};
 
 use crate::Error;
 use hypercall_abi::{Gpa, Status, map};
@@ -198,13 +198,6 @@ impl Memory {
 
     /// Reads a word the guest may be changing; acquires what was written before it. 8-byte aligned.
     pub(crate) fn load_word(&self, at: Gpa) -> Result<u64, OutOfRange> {
-        self.guest
-            .load(GuestAddress(at.0), Ordering::Acquire)
-            .map_err(|_| OutOfRange)
-    }
-
-    /// Reads a 32-bit word likewise. 4-byte aligned.
-    pub(crate) fn load_word32(&self, at: Gpa) -> Result<u32, OutOfRange> {
         self.guest
             .load(GuestAddress(at.0), Ordering::Acquire)
             .map_err(|_| OutOfRange)
