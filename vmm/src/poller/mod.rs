@@ -43,8 +43,12 @@ pub(crate) struct Polling {
     awake: AtomicBool,
     /// Whether a vCPU waited for it in vain: it is to leave the VM.
     late: AtomicBool,
+    /// When a vCPU was last seen between the guest and a call of its own, in TSC ticks.
+    outside: AtomicU64,
     /// Patience, in ticks, for the guest.
     patience: AtomicU32,
+    /// What a way out of the guest and back costs, in ticks.
+    exit: AtomicU64,
     backoff: Backoff,
     /// Calls served since it was last woken.
     served: AtomicU64,
@@ -80,7 +84,9 @@ impl Polling {
             ticks_per_us,
             awake: AtomicBool::new(false),
             late: AtomicBool::new(false),
+            outside: AtomicU64::new(0),
             patience: AtomicU32::new(0),
+            exit: AtomicU64::new(0),
             backoff: Backoff::new(ticks_per_us.saturating_mul(1000)),
             served: AtomicU64::new(0),
             since: AtomicU64::new(0),
@@ -109,6 +115,14 @@ impl Polling {
         }
     }
 
+    /// A vCPU leaves the guest or enters it. While it is outside it cannot post: that time is not the guest's silence.
+    #[inline]
+    pub fn crossed(&self) {
+        if self.awake.load(Ordering::Relaxed) {
+            self.outside.store(host_tsc(), Ordering::Relaxed);
+        }
+    }
+
     #[cold]
     fn wake(&self, shared: &Arc<Shared>, exit: u64) {
         let Some(poller) = poller() else { return };
@@ -122,6 +136,7 @@ impl Polling {
             u32::try_from(patience).unwrap_or(u32::MAX),
             Ordering::Relaxed,
         );
+        self.exit.store(exit, Ordering::Relaxed);
         self.late.store(false, Ordering::Relaxed);
         self.served.store(0, Ordering::Relaxed);
         if poller.try_send(Arc::clone(shared)).is_err() {
@@ -254,8 +269,16 @@ fn sweep(shared: &Shared, scratch: &mut [u8]) -> u64 {
 
 fn is_over(vm: &Awake) -> bool {
     let polling = &vm.shared.polling;
-    let idle = host_tsc().wrapping_sub(vm.busy);
-    vm.shared.ended() || polling.late.load(Ordering::Relaxed) || idle > polling.window
+    let outside = polling.outside.load(Ordering::Relaxed);
+    vm.shared.ended()
+        || polling.late.load(Ordering::Relaxed)
+        || policy::is_silent(
+            host_tsc(),
+            vm.busy,
+            // The kernel's way out and back in does not show: it is allowed for.
+            outside.saturating_add(polling.exit.load(Ordering::Relaxed)),
+            polling.window,
+        )
 }
 
 /// Leaves a VM. `false`: a call came at the last moment, so not yet.

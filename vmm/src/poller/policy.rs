@@ -52,6 +52,18 @@ impl Density {
     }
 }
 
+/// Windows that a VM may be silent for in all, however often its vCPUs cross between guest and host.
+const CROSSINGS: u64 = 8;
+
+/// Whether a VM has been silent for longer than its window: since a call of its was last served, at `busy`, or since a vCPU was last
+/// on its way into or out of the guest, until `outside`.
+#[inline]
+pub(super) fn is_silent(now: u64, busy: u64, outside: u64, window: u64) -> bool {
+    let idle = now.saturating_sub(busy);
+    let inside = now.saturating_sub(outside.max(busy));
+    inside > window || idle > window.saturating_mul(CROSSINGS)
+}
+
 /// Calls served in a stretch, past which being late once was an accident: fewer than one call in a thousand paid for it.
 const WORTH_IT: u64 = 1000;
 
@@ -122,6 +134,14 @@ mod tests {
     fn a_rare_call_ends_the_row() {
         assert!(!dense(&[0, 0, 0, 0, 0, 0, 500]));
         assert!(!dense(&[0, 0, 0, 0, 0, 0, 500, 0]));
+    }
+
+    #[test]
+    fn a_vcpu_outside_is_not_silent_but_not_for_ever() {
+        assert!(!is_silent(1100, 1000, 0, WINDOW) && is_silent(1101, 1000, 0, WINDOW));
+        assert!(!is_silent(1250, 1000, 1200, WINDOW) && is_silent(1301, 1000, 1200, WINDOW));
+        assert!(!is_silent(1800, 1000, 1800, WINDOW) && is_silent(1801, 1000, 1801, WINDOW));
+        assert!(!is_silent(5, 10, 10, WINDOW), "clocks of two processors");
     }
 
     #[test]

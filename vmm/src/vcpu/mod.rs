@@ -194,7 +194,10 @@ impl Vcpu {
             }
             let exit = exit::enter(&mut self.fd, self.shared.trapped.as_ref());
             slot.in_guest.store(false, Ordering::SeqCst);
-            match self.handle(exit?)? {
+            self.shared.polling.crossed();
+            let next = self.handle(exit?)?;
+            self.shared.polling.crossed();
+            match next {
                 Next::Go => {}
                 next => return Ok(next),
             }
