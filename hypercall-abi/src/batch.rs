@@ -25,6 +25,10 @@ pub const MAX_ENTRIES: u32 = 1024;
 pub mod flags {
     /// Stop at the first entry whose status is not OK; `served` then points behind it.
     pub const STOP_ON_ERROR: u32 = 1 << 0;
+    /// The ring may be submitted by its vCPU's [doorbell](crate::doorbell) too. What is queued is then served later, as by
+    /// [`BATCH_SUBMIT`](crate::call::BATCH_SUBMIT), up to an entry that only a submission by call can serve; after it
+    /// [`BATCH_SERVED`](crate::vcpu::event::BATCH_SERVED) is raised on the vCPU. UNSUPPORTED where the host does not offer [`DOORBELL`](crate::version::feature::DOORBELL).
+    pub const DOORBELL: u32 = 1 << 1;
     /// Every flag this version defines.
-    pub const ALL: u32 = STOP_ON_ERROR;
+    pub const ALL: u32 = STOP_ON_ERROR | DOORBELL;
 }

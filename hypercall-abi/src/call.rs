@@ -164,6 +164,24 @@ calls! {
     /// TRAP_ONLY. A refused entry does not stop the others, unless the ring's flags say so. OUT: entries served. NOT_FOUND
     /// without a ring, BAD_ARGUMENT where more are queued than the ring holds.
     BATCH_SUBMIT = 0x701, "batch_submit", Any;
+
+    /// Returns a device to where it was at boot: no features taken, no queues. IN 0: its index in the [device table](crate::device). When it
+    /// answers, the host no longer touches the device's queues or their buffers. OUT: 0. NOT_FOUND.
+    DEVICE_RESET = 0x800, "device_reset", Trap;
+    /// Says which of a device's features the driver uses, before any queue is set up. IN 0: index, 1: feature bits, of which
+    /// [`VERSION_1`](crate::device::feature::VERSION_1) is one. OUT: the bits now in force. UNSUPPORTED, with the bits it offers as the result, where one of them is not
+    /// offered or that one is missing; BUSY once a queue is set up; NOT_FOUND.
+    DEVICE_FEATURES = 0x801, "device_features", Trap;
+    /// Sets up one of a device's queues. IN 0: index, 1: Gpa of a [`QueueSetup`](crate::device::QueueSetup). OUT: 0. NOT_FOUND (device, queue or vCPU), BUSY once
+    /// the device is started or the queue is set up, BAD_ARGUMENT (no features taken yet, size not a power of two or above the device's most, a part misaligned),
+    /// BAD_ADDRESS.
+    QUEUE_SETUP = 0x802, "queue_setup", Trap;
+    /// Starts a device: from now on it serves the queues that were set up. IN 0: index. OUT: 0. NOT_FOUND, BUSY where it is started,
+    /// BAD_ARGUMENT where a queue is missing that it cannot do without.
+    DEVICE_START = 0x803, "device_start", Trap;
+    /// Rings a [doorbell](crate::doorbell): what its own gate does, for who has rather a call. IN 0: its number. OUT: 0; whoever it wakes has then been told, and may
+    /// not have looked yet. NOT_FOUND.
+    DOORBELL = 0x804, "doorbell", Any;
 }
 
 /// Console stream 1: what a guest prints.

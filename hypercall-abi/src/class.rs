@@ -77,4 +77,6 @@ classes! {
     FAULT = 6, "fault";
     /// Batch rings.
     BATCH = 7, "batch";
+    /// Devices and their queues.
+    DEVICE = 8, "device";
 }

@@ -15,7 +15,8 @@
 //! | [`mod@line`] | the handshake of a call line, as code |
 //! | [`batch`] | an entry of a batch ring |
 //! | [`fault`] | the frame of an exception that is reflected to the guest, and of a panic |
-//! | [`device`] | how a device is described |
+//! | [`doorbell`] | one-way kicks |
+//! | [`device`] | how a device is described and set up |
 //! | [`note`] | the ELF note every guest image carries |
 //! | [`words`] | what both sides change while they share it, as atomic words |
 //! | [`version`] | how this contract may change |
@@ -52,6 +53,7 @@ pub mod boot;
 pub mod call;
 pub mod class;
 pub mod device;
+pub mod doorbell;
 pub mod fault;
 mod gpa;
 pub mod info;

@@ -28,7 +28,7 @@ pub const HYPERCALL_PAGE: u64 = 0x1_0000;
 pub const BOOT_PAGE: u64 = 0x1_1000;
 /// The shared-info page.
 pub const SHARED_INFO: u64 = 0x1_2000;
-/// The device table, up to four pages.
+/// The device table, a page; the three after it hold configuration spaces.
 pub const DEVICES: u64 = 0x1_4000;
 /// The first vCPU's page; the others follow, [`VCPU_PAGE_STRIDE`] apart.
 pub const VCPU_PAGES: u64 = 0x4_0000;

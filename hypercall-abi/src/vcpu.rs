@@ -54,8 +54,12 @@ pub mod event {
     pub const VCPU_STOPPED: u64 = 1 << 2;
     /// The VM is now a copy: see [`SharedInfo::generation`](crate::info::SharedInfo::generation).
     pub const GENERATION: u64 = 1 << 3;
+    /// This vCPU's batch ring, which a doorbell had submitted, has been served.
+    pub const BATCH_SERVED: u64 = 1 << 4;
     /// The first bit that devices may be given.
     pub const DEVICE_BASE: u32 = 8;
+    /// The bits that devices may be given.
+    pub const DEVICE_EVENTS: u64 = 0xffff_ff00;
     /// The bits the guest may set on its vCPUs for its own purposes; the host never does.
     pub const GUEST_EVENTS: u64 = 0xffff_ffff_0000_0000;
 }

@@ -11,7 +11,7 @@ use crate::note::Note;
 /// The major version.
 pub const MAJOR: u16 = 0;
 /// The minor version.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 
 /// Why a host of this version cannot run an image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,5 +51,5 @@ pub mod feature {
     /// 8259A at 0x20 and 0xa0) and its privileged instructions at ring 3.
     pub const TRAPPED: u64 = 1 << 3;
     /// What this version of the host offers wherever it can; the boot page says what it offers this VM.
-    pub const OFFERED: u64 = POLL | BATCH | TRAPPED;
+    pub const OFFERED: u64 = POLL | BATCH | DOORBELL | TRAPPED;
 }

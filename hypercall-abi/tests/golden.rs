@@ -1,7 +1,8 @@
 //! The whole ABI as text, held against `abi.txt`, so that no number or offset changes unnoticed.
 
 use hypercall_abi::{
-    Layout, Status, batch, boot, call, class, device, fault, info, map, note, vcpu, version,
+    Layout, Status, batch, boot, call, class, device, doorbell, fault, info, map, note, vcpu,
+    version,
 };
 use std::fmt::Write;
 
@@ -61,6 +62,13 @@ fn abi() -> String {
         ("feature DOORBELL", version::feature::DOORBELL),
         ("feature TRAPPED", version::feature::TRAPPED),
         ("batch STOP_ON_ERROR", batch::flags::STOP_ON_ERROR.into()),
+        ("batch DOORBELL", batch::flags::DOORBELL.into()),
+        ("event BATCH_SERVED", vcpu::event::BATCH_SERVED),
+        ("doorbell GATE", doorbell::GATE),
+        ("doorbell DEVICES", doorbell::DEVICES.into()),
+        ("MAX_DEVICES", device::MAX_DEVICES.into()),
+        ("MAX_QUEUES", device::MAX_QUEUES.into()),
+        ("MAX_QUEUE_SIZE", device::MAX_QUEUE_SIZE.into()),
         ("note KIND", note::KIND.into()),
         ("boot MAGIC", boot::MAGIC),
     ] {
@@ -79,6 +87,7 @@ fn abi() -> String {
     layout::<fault::FaultFrame>(&mut text);
     layout::<fault::PanicInfo>(&mut text);
     layout::<device::Device>(&mut text);
+    layout::<device::QueueSetup>(&mut text);
     layout::<note::Note>(&mut text);
     text
 }
