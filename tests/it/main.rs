@@ -2,6 +2,7 @@
 
 mod arguments;
 mod console;
+mod devices;
 mod faults;
 mod idle;
 mod images;

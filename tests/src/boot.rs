@@ -65,6 +65,13 @@ impl Boot {
         self
     }
 
+    /// With the device that gives random numbers.
+    #[must_use]
+    pub fn rng(mut self) -> Boot {
+        self.config.machine.rng = true;
+        self
+    }
+
     /// With these environment variables.
     #[must_use]
     pub fn env(mut self, variables: &[(&str, &str)]) -> Boot {

@@ -23,12 +23,16 @@ mod calls;
 mod clock;
 pub mod config;
 mod console;
+mod devices;
+mod doorbell;
 pub mod error;
 pub mod exit;
 pub mod fault;
 pub mod host;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod image;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
+mod io;
 mod kick;
 mod kvm;
 pub mod launch;
@@ -49,6 +53,8 @@ mod tally;
 mod trapped;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod vcpu;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
+mod virtio;
 mod vm;
 mod watch;
 

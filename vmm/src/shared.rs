@@ -7,6 +7,8 @@ use crate::calls::Ring;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::console::Console;
+use crate::doorbell::Doorbells;
+use crate::io::Io;
 use crate::kick::Seat;
 use crate::kvm::Processor;
 use crate::memory::Memory;
@@ -15,6 +17,7 @@ use crate::recent::Recent;
 use crate::stats::Stats;
 use crate::tally::Tally;
 use crate::trapped::Trapped;
+use crate::virtio::Station;
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
 use hypercall_abi::Gpa;
@@ -24,7 +27,7 @@ use hypercall_abi::vcpu::{VcpuPage, event};
 use kvm_ioctls::VmFd;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -32,7 +35,14 @@ use std::time::Instant;
 pub(crate) struct Shared {
     // Before `memory`: the VM's slot points into it, and fields drop in order.
     pub vm: VmFd,
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
+    pub doorbells: Doorbells,
+    /// The devices, until the I/O thread takes them.
+    pub devices: Mutex<Vec<Station>>,
+    /// How many there are.
+    pub device_count: u32,
+    /// The I/O thread, once something needed it; nothing inside where it could not be started.
+    pub io: OnceLock<Option<Io>>,
     pub processor: &'static Processor,
     pub clock: Clock,
     pub console: Console,
@@ -170,6 +180,11 @@ impl Shared {
             let _ = self.memory.or_word(pending(index), bits);
             slot.bell.ring();
         }
+    }
+
+    /// The I/O thread, which the first one to ask starts.
+    pub fn io(self: &Arc<Shared>) -> Option<&Io> {
+        self.io.get_or_init(|| Io::start(self).ok()).as_ref()
     }
 
     /// The slot of a vCPU that a guest names.

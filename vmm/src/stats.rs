@@ -16,6 +16,8 @@ pub struct Stats {
     pub poller_wakes: u64,
     /// For how long it was awake in all: what polling cost in processor time.
     pub poller_awake: Duration,
+    /// What each device did, in order of the device table; empty where no guest driver made the I/O thread start.
+    pub devices: Vec<DeviceStats>,
     /// From [`Vm::new`](crate::Vm::new) to the guest's first call; `None` if it made none.
     pub to_first_call: Option<Duration>,
     /// From [`Vm::new`](crate::Vm::new) to the VM's end.
@@ -37,6 +39,37 @@ pub struct CallCount {
     pub batched: u64,
 }
 
+/// What one device did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceStats {
+    /// What it is: of [`hypercall_abi::device::kind`].
+    pub kind: u32,
+    /// Its name in the configuration.
+    pub name: String,
+    /// Requests answered.
+    pub requests: u64,
+    /// How often a doorbell woke the host for it.
+    pub kicks: u64,
+    /// How often it told the guest.
+    pub events: u64,
+    /// TSC ticks from taking a request to answering it: their sum.
+    pub ticks: u64,
+    /// The most that one took.
+    pub most_ticks: u64,
+    /// Why it stopped serving, the last time it did: what the driver did wrong.
+    pub broken: Option<&'static str>,
+}
+
+impl DeviceStats {
+    pub(crate) fn new(kind: u32, name: &str) -> DeviceStats {
+        DeviceStats {
+            kind,
+            name: name.to_owned(),
+            ..DeviceStats::default()
+        }
+    }
+}
+
 /// Why a vCPU left the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -53,19 +86,22 @@ pub enum ExitKind {
     Mmio,
     /// A privileged instruction at ring 3, emulated.
     Emulated,
+    /// A doorbell that the host's kernel could not ring by itself.
+    Doorbell,
     /// Shutdown, internal errors and all others.
     Other,
 }
 
 impl ExitKind {
     /// Every kind, in order.
-    pub const ALL: [ExitKind; 7] = [
+    pub const ALL: [ExitKind; 8] = [
         ExitKind::Call,
         ExitKind::Exception,
         ExitKind::Kick,
         ExitKind::Port,
         ExitKind::Mmio,
         ExitKind::Emulated,
+        ExitKind::Doorbell,
         ExitKind::Other,
     ];
 
@@ -79,6 +115,7 @@ impl ExitKind {
             ExitKind::Port => "port",
             ExitKind::Mmio => "mmio",
             ExitKind::Emulated => "emulated",
+            ExitKind::Doorbell => "doorbell",
             ExitKind::Other => "other",
         }
     }
@@ -94,6 +131,7 @@ impl Default for Stats {
             exits: [0; ExitKind::ALL.len()],
             calls,
             unknown_calls: 0,
+            devices: Vec::new(),
             poller_wakes: 0,
             poller_awake: Duration::ZERO,
             to_first_call: None,

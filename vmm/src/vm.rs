@@ -3,6 +3,8 @@
 use crate::clock::Clock;
 use crate::config::{Config, Transport};
 use crate::console::Console;
+use crate::devices;
+use crate::doorbell::Doorbells;
 use crate::image::Plan;
 use crate::kvm::{self, Processor, refused};
 use crate::memory::{Memory, OutOfRange};
@@ -12,6 +14,7 @@ use crate::poller::{self, Polling};
 use crate::shared::{Ending, Shared, Slot, Start, lock};
 use crate::trapped::Trapped;
 use crate::vcpu::{Vcpu, registers};
+use crate::virtio::{Device, Identity, Raise, Station, publish};
 use crate::watch::Watch;
 use crate::{End, Error, StopReason};
 use hypercall_abi::version::feature;
@@ -21,7 +24,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Instant;
 
 /// A VM, ready to run.
@@ -97,16 +100,16 @@ impl Vm {
                 "it needs ABI features {missing:#x}, which this VM does not offer{cure}"
             )));
         }
-        if plan.note.devices != 0 {
-            return Err(bad_image(format!(
-                "it needs devices {:#x}, and this VM has none",
-                plan.note.devices
-            )));
+        let devices = devices::open(config)?;
+        let identities: Vec<Identity> = devices.iter().map(|device| device.identity()).collect();
+        let kinds = identities.iter().map(|identity| identity.kind);
+        if let Some(problem) = devices::missing(plan.note.devices, kinds) {
+            return Err(bad_image(problem));
         }
         let memory_bytes = config.machine.memory;
         let layout = Layout::new(&plan, memory_bytes).map_err(bad_image)?;
 
-        let memory = Memory::new(memory_bytes)?;
+        let memory = Arc::new(Memory::new(memory_bytes)?);
         if config.machine.huge_pages {
             // Not image and platform area: a VM that touches ten pages there must not clear five hundred.
             memory.advise_huge(Gpa(layout.stack_end));
@@ -114,7 +117,15 @@ impl Vm {
         load(&memory, &plan, &mut file)
             .map_err(|error| bad_image(format!("loading it: {error}")))?;
         let name = image.file_stem().unwrap_or_default().to_string_lossy();
-        let stack = furnish(&memory, &plan, &layout, config, processor, &name)?;
+        let stack = furnish(
+            &memory,
+            &plan,
+            &layout,
+            config,
+            processor,
+            &identities,
+            &name,
+        )?;
 
         let vm = kvm::create_vm(&kvm, &memory)?;
         let fd = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
@@ -129,8 +140,12 @@ impl Vm {
             what: "making a vCPU's bell".into(),
             source,
         })?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new_cyclic(|shared: &Weak<Shared>| Shared {
             vm,
+            devices: Mutex::new(stations(devices, &memory, shared, config.machine.vcpus)),
+            device_count: identities.len() as u32,
+            doorbells: Doorbells::default(),
+            io: OnceLock::new(),
             memory,
             processor,
             clock,
@@ -191,6 +206,9 @@ impl Vm {
             };
             stats.add(&thread.join().unwrap_or_default());
         }
+        if let Some(Some(io)) = shared.io.get() {
+            stats.devices = io.end();
+        }
         shared.watch.join();
         stats.to_end = shared.created.elapsed();
         (stats.poller_wakes, stats.poller_awake) = shared.polling.account();
@@ -199,6 +217,20 @@ impl Vm {
             stats,
         })
     }
+}
+
+/// The devices at their places in the table.
+fn stations(
+    devices: Vec<Box<dyn Device>>,
+    memory: &Arc<Memory>,
+    shared: &Weak<Shared>,
+    vcpus: u32,
+) -> Vec<Station> {
+    let place = |(index, device)| {
+        let raise: Arc<dyn Raise> = Arc::new(shared.clone());
+        Station::new(device, index, Arc::clone(memory), raise, vcpus)
+    };
+    (0..).zip(devices).map(place).collect()
 }
 
 /// The ABI features that a VM is offered.
@@ -210,7 +242,7 @@ fn features(config: &Config) -> u64 {
     } else {
         0
     };
-    feature::BATCH | polled | trapped
+    feature::BATCH | feature::DOORBELL | polled | trapped
 }
 
 /// Copies the segments' contents. What follows them in memory is zero already.
@@ -230,6 +262,7 @@ fn furnish(
     layout: &Layout,
     config: &Config,
     processor: &Processor,
+    devices: &[Identity],
     name: &str,
 ) -> Result<u64, Error> {
     let vcpus = config.machine.vcpus;
@@ -249,6 +282,7 @@ fn furnish(
         .collect();
     let boot = Boot {
         vcpus,
+        devices: devices.len() as u32,
         classes: config.limits.calls,
         features: features(config),
         xcr0: processor.xcr0,
@@ -271,6 +305,7 @@ fn furnish(
         for index in 0..vcpus {
             corner::write_task(memory, index, config.machine.trapped)?;
         }
+        publish(memory, devices)?;
         boot.write(memory, layout)
     };
     write().map_err(|OutOfRange| no_room())

@@ -4,6 +4,7 @@
 
 pub mod gate;
 pub mod memory;
+pub mod ring;
 pub mod vcpu;
 
 pub use gate::{Answer, call};

@@ -18,6 +18,7 @@ pub(crate) struct Ring {
     entries: Gpa,
     count: u32,
     stop_on_error: bool,
+    by_doorbell: bool,
     /// Entries served so far, wrapping.
     served: u32,
 }
@@ -40,19 +41,28 @@ pub(super) fn setup(vcpu: &mut Vcpu) -> Result<u64, Status> {
                 entries,
                 count,
                 stop_on_error: told & flags::STOP_ON_ERROR != 0,
+                by_doorbell: told & flags::DOORBELL != 0,
                 served: 0,
             })
         }
     };
     words.queued.store(0, Ordering::Relaxed);
     words.served.store(0, Ordering::Relaxed);
-    *lock(&slot.ring) = ring;
+    let by_doorbell = ring.is_some() && told & flags::DOORBELL != 0;
+    let before = std::mem::replace(&mut *lock(&slot.ring), ring);
+    if by_doorbell || before.is_some_and(|ring| ring.by_doorbell) {
+        let io = shared.io().ok_or(Status::IO)?;
+        match io.batch(vcpu.index, by_doorbell) {
+            (Status::OK, _) => {}
+            (status, _) => return Err(status),
+        }
+    }
     Ok(0)
 }
 
 /// Serves what is queued now. An entry that only a thread that may block can serve ends it, as if no more were queued: that thread
 /// goes on where this one stopped.
-pub(super) fn submit(caller: &mut Caller) -> Answer {
+pub(crate) fn submit(caller: &mut Caller) -> Answer {
     let slot = caller.slot;
     // Held by the other thread only if the guest submits while a submission of its own is under way.
     let mut ring = match slot.ring.try_lock() {

@@ -7,6 +7,7 @@
 mod batch;
 mod console;
 mod core;
+mod device;
 mod event;
 mod fault;
 mod line;
@@ -14,7 +15,7 @@ mod memory;
 mod random;
 mod vcpu;
 
-pub(crate) use batch::Ring;
+pub(crate) use batch::{Ring, submit};
 
 use crate::Error;
 use crate::shared::{Shared, Slot};
@@ -116,6 +117,9 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu, number: u32, args: &[u64; 6]) -> Result<
         call::FAULT_HANDLER => fault::handler(vcpu, a0, a1).into(),
         call::FAULT_RETURN => fault::leave(vcpu, a0),
         call::BATCH_SETUP => batch::setup(vcpu).into(),
+        call::DEVICE_RESET | call::DEVICE_FEATURES | call::QUEUE_SETUP | call::DEVICE_START => {
+            device::request(vcpu, number, a0, a1)
+        }
         _ => any(&mut vcpu.caller(), number, args).into(),
     })
 }
@@ -142,6 +146,7 @@ fn any(caller: &mut Caller, number: u32, args: &[u64; 6]) -> Answer {
         call::NOTIFY => event::notify(caller, a0, a1).into(),
         call::RANDOM => random::fill(caller, a0, a1).into(),
         call::BATCH_SUBMIT => batch::submit(caller),
+        call::DOORBELL => device::ring(caller, a0).into(),
         _ => Status::UNKNOWN_CALL.into(),
     }
 }

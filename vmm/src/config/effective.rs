@@ -53,6 +53,7 @@ impl Config {
         writeln!(text, "memory = {}", quoted(&size::render(machine.memory)))?;
         writeln!(text, "huge_pages = {}", machine.huge_pages)?;
         writeln!(text, "trapped = {}", machine.trapped)?;
+        writeln!(text, "rng = {}", machine.rng)?;
 
         writeln!(text, "\n[console]")?;
         match &self.console {

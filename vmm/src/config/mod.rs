@@ -16,6 +16,7 @@
 //! | | `memory` | `"2MiB"` to `"32GiB"`, in whole 4 KiB pages | `"64MiB"` |
 //! | | `huge_pages` | whether to ask the host for transparent huge pages | `true` |
 //! | | `trapped` | whether the devices and privileged instructions of a PC are emulated, to compare calls with | `false` |
+//! | | `rng` | whether it has a virtio device that gives random numbers, beside the call that does | `false` |
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
@@ -137,6 +138,8 @@ pub struct Machine {
     pub huge_pages: bool,
     /// Whether it has the trapped side: a PC's UART, timer, clock and interrupt controllers, and privileged instructions at ring 3.
     pub trapped: bool,
+    /// Whether it has a virtio device that gives random numbers.
+    pub rng: bool,
 }
 
 /// Where the console goes.
@@ -209,6 +212,7 @@ impl Config {
                 memory: 64 << 20,
                 huge_pages: true,
                 trapped: false,
+                rng: false,
             },
             console: Console::Stdio,
             calls: Calls {

@@ -50,6 +50,7 @@ struct MachineTable {
     memory: Option<Value<Memory>>,
     huge_pages: Option<bool>,
     trapped: Option<bool>,
+    rng: Option<bool>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -180,6 +181,9 @@ impl MachineTable {
         }
         if let Some(trapped) = self.trapped {
             machine.trapped = trapped;
+        }
+        if let Some(rng) = self.rng {
+            machine.rng = rng;
         }
     }
 }

@@ -34,8 +34,10 @@ impl From<OutOfRange> for Status {
 
 /// A VM's RAM: guest-physical 0 to [`size`](Memory::size).
 pub struct Memory {
-    // Before `mapping`: fields drop in order, and this one points into it.
+    // Before `mapping`: fields drop in order, and these two point into it.
     guest: GuestMemoryMmap,
+    /// The guest's own part: from [`map::RAM_BASE`] on.
+    own: GuestMemoryMmap,
     mapping: Mapping,
 }
 
@@ -115,22 +117,39 @@ impl Memory {
         let size =
             usize::try_from(len).map_err(|_| os("reserving", io::ErrorKind::OutOfMemory.into()))?;
         let mapping = Mapping::new(size).map_err(|error| os("reserving", error))?;
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: the range is inside `mapping`, which outlives the region: see the order of `Memory`'s fields.
-        let region = unsafe { MmapRegion::build_raw(mapping.start, size, prot, flags) }
-            .map_err(|error| os("describing", io::Error::other(error)))?;
-        let region = GuestRegionMmap::new(region, GuestAddress(0))
-            .ok_or_else(|| os("placing", io::ErrorKind::InvalidInput.into()))?;
-        let guest = GuestMemoryMmap::from_regions(vec![region])
-            .map_err(|error| os("placing", io::Error::other(error)))?;
-        Ok(Memory { guest, mapping })
+        let view = |from: u64| {
+            let skipped = usize::try_from(from).unwrap_or(usize::MAX).min(size);
+            let (start, len) = (
+                mapping.start.wrapping_add(skipped),
+                size.saturating_sub(skipped),
+            );
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            // SAFETY: the range is inside `mapping`, which outlives the region: see the order of `Memory`'s fields.
+            let region = unsafe { MmapRegion::build_raw(start, len, prot, flags) }
+                .map_err(|error| os("describing", io::Error::other(error)))?;
+            let region = GuestRegionMmap::new(region, GuestAddress(from))
+                .ok_or_else(|| os("placing", io::ErrorKind::InvalidInput.into()))?;
+            GuestMemoryMmap::from_regions(vec![region])
+                .map_err(|error| os("placing", io::Error::other(error)))
+        };
+        let (guest, own) = (view(0)?, view(map::RAM_BASE)?);
+        Ok(Memory {
+            guest,
+            own,
+            mapping,
+        })
     }
 
     /// Bytes of RAM.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.mapping.len as u64
+    }
+
+    /// The guest's own part of RAM, at its guest-physical addresses: all that a device's queues and buffers may lie in.
+    pub(crate) fn own(&self) -> &GuestMemoryMmap {
+        &self.own
     }
 
     /// Where the kernel finds guest-physical 0.

@@ -9,6 +9,7 @@ use hypercall_abi::{Gpa, map, version};
 /// What the boot page says beside the layout.
 pub(crate) struct Boot<'a> {
     pub vcpus: u32,
+    pub devices: u32,
     pub classes: Classes,
     /// The features it offers.
     pub features: u64,
@@ -36,7 +37,7 @@ impl Boot<'_> {
             classes: self.classes.0,
             memory_bytes: layout.memory_end,
             vcpus: self.vcpus,
-            devices: 0,
+            devices: self.devices,
             image_start: Gpa(layout.image_start),
             image_end: Gpa(layout.image_end),
             stack_start: Gpa(layout.stack_start),
@@ -111,6 +112,7 @@ mod tests {
         let env = ["A=1".to_owned()];
         let boot = Boot {
             vcpus: 2,
+            devices: 0,
             classes: Classes::ALL,
             features: 0,
             xcr0: 7,

@@ -3,7 +3,7 @@
 //! Nothing else ever runs at ring 0. The pages are not ring 3's, so a stray write cannot damage them; a guest that maps
 //! them for itself and does damage them harms only itself, because the host takes nothing from here on trust.
 
-use super::gate::{CALL_PORT, FAULT_PORT};
+use super::gate::{CALL_PORT, DOORBELL_PORT, FAULT_PORT};
 use crate::memory::{Memory, OutOfRange};
 use crate::trapped;
 use hypercall_abi::{Gpa, fault::vector, map};
@@ -81,7 +81,8 @@ pub(crate) fn write_task(memory: &Memory, vcpu: u32, trapped: bool) -> Result<()
     memory.store(Gpa(page + 102), &(TSS as u16))?; // where the bitmap begins
     let mut bitmap = [0xff_u8; PORTS as usize / 8 + 1];
     let devices = trapped::PORTS.into_iter().filter(|_| trapped).flatten();
-    for port in devices.chain([CALL_PORT]) {
+    let doorbell = DOORBELL_PORT..DOORBELL_PORT + 4; // a port for each byte of the number
+    for port in devices.chain([CALL_PORT]).chain(doorbell) {
         if let Some(byte) = bitmap.get_mut(usize::from(port / 8)) {
             *byte &= !(1 << (port % 8));
         }

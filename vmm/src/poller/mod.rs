@@ -95,6 +95,15 @@ impl Polling {
         }
     }
 
+    /// For how long the rings of devices are looked at after the last request, in ticks; not at all where calls are not polled either.
+    pub fn ring_window(&self) -> u64 {
+        match self.transport {
+            Transport::Trap => 0,
+            _ if !available() => 0,
+            _ => self.window,
+        }
+    }
+
     /// A judge of how dense a vCPU's calls are.
     pub fn density(&self) -> Density {
         Density::new(self.window, self.ticks_per_us.saturating_mul(EXIT_MOST_US))

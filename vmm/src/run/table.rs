@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn the_table_has_what_happened_and_nothing_else() {
         let mut stats = Stats {
-            exits: [3, 0, 1, 0, 0, 0, 0],
+            exits: [3, 0, 1, 0, 0, 0, 0, 0],
             to_first_call: Some(Duration::from_nanos(912_345)),
             to_end: Duration::from_millis(1203),
             ..Stats::default()

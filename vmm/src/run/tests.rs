@@ -15,7 +15,7 @@ use std::time::Duration;
 
 fn ended(end: End, signal: Option<i32>) -> Ended {
     let mut stats = Stats {
-        exits: [3, 1, 0, 0, 0, 0, 0],
+        exits: [3, 1, 0, 0, 0, 0, 0, 0],
         unknown_calls: 1,
         to_first_call: None,
         to_end: Duration::from_micros(1500),

@@ -6,7 +6,7 @@ use crate::calls::{self, Reply};
 use crate::clock::host_tsc;
 use crate::fault::{Cause, Registers};
 use crate::kvm::refused;
-use crate::platform::gate::{CALL_PORT, FAULT_PORT};
+use crate::platform::gate::{CALL_PORT, DOORBELL_PORT, FAULT_PORT};
 use crate::poller::Polling;
 use crate::stats::ExitKind;
 use crate::trapped::{Trapped, Wide};
@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// Why the guest was left, without a hold on the vCPU.
 pub(super) enum Exit {
     Call,
+    /// A doorbell for which the kernel knows no listener.
+    Doorbell(u32),
     Exception,
     Kick,
     /// A read of a port that has been answered.
@@ -44,6 +46,9 @@ pub(super) fn enter(fd: &mut VcpuFd, trapped: Option<&Trapped>) -> Result<Exit, 
     let exit = match fd.run() {
         Ok(VcpuExit::IoOut(CALL_PORT, _)) => Exit::Call,
         Ok(VcpuExit::IoOut(FAULT_PORT, _)) => Exit::Exception,
+        Ok(VcpuExit::IoOut(DOORBELL_PORT, &[a, b, c, d])) => {
+            Exit::Doorbell(u32::from_le_bytes([a, b, c, d]))
+        }
         Ok(VcpuExit::IoOut(port, data)) => match trapped.map(|trapped| trapped.write(port, data)) {
             Some(Ok(sent)) => Exit::PortWritten(sent),
             None | Some(Err(Wide)) => Exit::Port {
@@ -94,6 +99,11 @@ impl Vcpu {
             Exit::Call => {
                 self.count(ExitKind::Call);
                 self.call()
+            }
+            Exit::Doorbell(number) => {
+                self.count(ExitKind::Doorbell);
+                self.shared.doorbells.ring(number);
+                Ok(Next::Go)
             }
             Exit::Exception => self.exception(),
             Exit::Kick => {

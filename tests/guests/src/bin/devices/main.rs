@@ -1,0 +1,20 @@
+//! Guests that drive devices by hand, well and badly. The first argument chooses the case; `tests/it` says how each must end.
+#![no_std]
+#![cfg_attr(not(test), no_main)]
+
+mod doorbell;
+mod setup;
+
+guest_sdk::entry!(main);
+
+fn main() {
+    match test_guests::arg(1) {
+        "random" => setup::random(),
+        "order" => setup::order(),
+        "again" => setup::again(),
+        "nothing-rings" => doorbell::nothing_rings(),
+        "flood" => doorbell::flood(),
+        other => test_guests::fail(format_args!("no case is called {other:?}")),
+    }
+    test_guests::exit(0)
+}

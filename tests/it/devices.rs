@@ -1,0 +1,64 @@
+//! Devices, driven by hand.
+
+use trapless_tests::{Boot, Finished, require_kvm};
+use vmm::stats::ExitKind;
+
+fn run(args: &[&str]) -> Finished {
+    Boot::guest("devices", args).rng().run()
+}
+
+#[test]
+fn a_device_answers_a_doorbell_without_an_exit() {
+    require_kvm!();
+    let finished = run(&["random"]);
+    finished.passed();
+    let stats = &finished.outcome.stats;
+    let [device] = &stats.devices[..] else {
+        panic!("{:?}", stats.devices);
+    };
+    assert_eq!(
+        (device.name.as_str(), device.requests, device.broken),
+        ("rng", 2, None)
+    );
+    assert!(
+        (1..=2).contains(&device.kicks) && device.events >= 1,
+        "{device:?}"
+    );
+    let exits = stats.exits[ExitKind::Doorbell as usize];
+    assert_eq!(exits, 0, "the kernel rings doorbells");
+    // Reset, features, queue, start, two waits, exit.
+    assert!(stats.total_exits() <= 7, "{:?}", stats.exits);
+}
+
+#[test]
+fn a_device_is_set_up_in_order_or_not_at_all() {
+    require_kvm!();
+    run(&["order"]).passed();
+}
+
+#[test]
+fn a_device_that_was_reset_is_as_new() {
+    require_kvm!();
+    let finished = run(&["again"]);
+    finished.passed();
+    assert_eq!(finished.outcome.stats.devices[0].requests, 5);
+}
+
+#[test]
+fn doorbells_that_nobody_hears_do_nothing() {
+    require_kvm!();
+    run(&["nothing-rings"]).passed();
+    Boot::guest("devices", &["nothing-rings"]).run().passed();
+}
+
+#[test]
+fn a_flood_of_doorbells_is_the_guests_own_loss() {
+    require_kvm!();
+    let finished = run(&["flood", "5000"]);
+    finished.passed();
+    let device = &finished.outcome.stats.devices[0];
+    assert!(
+        (1..=5000).contains(&device.kicks) && device.requests == 0,
+        "{device:?}"
+    );
+}

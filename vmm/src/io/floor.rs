@@ -1,0 +1,293 @@
+//! What the I/O thread does when it wakes: orders, doorbells, sources, and looking at queues without being asked to while they are busy.
+//!
+//! After a device has had something to do, its queues are looked at for the poll window: a driver that goes on need not kick, and is not told to.
+//! Then kicks are asked for again, and the thread sleeps.
+
+use super::{Order, Sources};
+use crate::calls::{self, Caller};
+use crate::clock::host_tsc;
+use crate::shared::{Shared, lock};
+use crate::stats::DeviceStats;
+use crate::virtio::{Raise, Request, Station};
+use crossbeam_channel::Receiver;
+use event_manager::{EventOps, Events, MutEventSubscriber};
+use hypercall_abi::vcpu::event::BATCH_SERVED;
+use hypercall_abi::{Status, call};
+use std::collections::BTreeMap;
+use std::hint::spin_loop;
+use std::io;
+use std::sync::{Arc, Weak};
+use vmm_sys_util::epoll::EventSet;
+use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
+
+/// Looks at the queues between two looks at the descriptors.
+const LOOKS: u32 = 16;
+
+/// Whose an event is, as its 32 bits of data say: the high eight.
+mod party {
+    pub const FLOOR: u32 = 0;
+    pub const BATCH: u32 = 1;
+    /// A queue's doorbell: this and the device's index.
+    pub const KICK: u32 = 0x40;
+    /// A source of a device's own: this and the device's index.
+    pub const SOURCE: u32 = 0x80;
+    pub const SHIFT: u32 = 24;
+}
+/// The low bits of the floor's own events.
+const ORDERS: u32 = 0;
+const AWAKE: u32 = 1;
+
+fn data(party: u32, value: u32) -> u32 {
+    party << party::SHIFT | value
+}
+
+/// Everything the thread has.
+pub(super) struct Floor {
+    shared: Arc<Shared>,
+    orders: Receiver<Order>,
+    /// Rung for orders.
+    bell: EventFd,
+    /// Readable while the queues are looked at without kicks.
+    awake: EventFd,
+    is_awake: bool,
+    /// When there last was something to do, in TSC ticks.
+    busy: u64,
+    stations: Vec<Station>,
+    /// The doorbells of started devices, by their events' data: where they are heard, and their numbers.
+    kicks: BTreeMap<u32, (EventFd, u32)>,
+    /// Those of batch rings, by vCPU.
+    batches: BTreeMap<u32, EventFd>,
+    scratch: Box<[u8]>,
+    over: bool,
+    stats: Vec<DeviceStats>,
+}
+
+impl Floor {
+    pub fn new(shared: Arc<Shared>, bell: EventFd, orders: Receiver<Order>) -> io::Result<Floor> {
+        let stations = std::mem::take(&mut *lock(&shared.devices));
+        Ok(Floor {
+            orders,
+            bell,
+            awake: EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK)?,
+            is_awake: false,
+            busy: 0,
+            stations,
+            kicks: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            scratch: vec![0; call::MAX_TRANSFER as usize].into_boxed_slice(),
+            over: false,
+            stats: Vec::new(),
+            shared,
+        })
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub fn take_stats(&mut self) -> Vec<DeviceStats> {
+        std::mem::take(&mut self.stats)
+    }
+
+    fn obey(&mut self, order: Order, ops: &mut EventOps) {
+        // An answer that nobody waits for any more is lost, and that is all.
+        match order {
+            Order::Device(index, request, reply) => {
+                let _ = reply.send(self.carry_out(index, &request, ops));
+            }
+            Order::Batch(vcpu, listen, reply) => {
+                let _ = reply.send(self.set_batch(vcpu, listen, ops));
+            }
+            Order::End => {
+                self.over = true;
+                for (index, station) in (0..).zip(std::mem::take(&mut self.stations)) {
+                    let mut sources =
+                        Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+                    self.stats.push(station.end(&mut sources));
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, index: u32, request: &Request, ops: &mut EventOps) -> (Status, u64) {
+        let Some(station) = self.stations.get_mut(index as usize) else {
+            return (Status::NOT_FOUND, 0);
+        };
+        if matches!(request, Request::Reset) {
+            let first = data(party::KICK.saturating_add(index), 0);
+            let later = self.kicks.split_off(&first);
+            for (data, (bell, number)) in later {
+                if data >> party::SHIFT != first >> party::SHIFT {
+                    self.kicks.insert(data, (bell, number));
+                    continue;
+                }
+                // Fails only for what is not watched.
+                let _ = ops.remove(Events::empty(&bell));
+                self.shared.doorbells.forget(&self.shared.vm, number);
+            }
+        }
+        let mut sources = Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+        let answer = station.carry_out(request, &mut sources);
+        if !matches!(request, Request::Start) || answer.0 != Status::OK {
+            return answer;
+        }
+        for (number, queue) in station.doorbells() {
+            let Ok(bell) = self.shared.doorbells.listen(&self.shared.vm, number) else {
+                return (Status::IO, 0);
+            };
+            let kick = data(party::KICK.saturating_add(index), queue);
+            if ops
+                .add(Events::with_data(&bell, kick, EventSet::IN))
+                .is_err()
+            {
+                return (Status::IO, 0);
+            }
+            self.kicks.insert(kick, (bell, number));
+        }
+        // What a driver queued before it started the device counts as well.
+        self.rouse();
+        answer
+    }
+
+    fn set_batch(&mut self, vcpu: u32, listen: bool, ops: &mut EventOps) -> (Status, u64) {
+        let shared = &self.shared;
+        if let Some(bell) = self.batches.remove(&vcpu) {
+            let _ = ops.remove(Events::empty(&bell));
+            shared.doorbells.forget(&shared.vm, vcpu);
+        }
+        if listen {
+            let Ok(bell) = shared.doorbells.listen(&shared.vm, vcpu) else {
+                return (Status::IO, 0);
+            };
+            let events = Events::with_data(&bell, data(party::BATCH, vcpu), EventSet::IN);
+            if ops.add(events).is_err() {
+                return (Status::IO, 0);
+            }
+            self.batches.insert(vcpu, bell);
+        }
+        (Status::OK, 0)
+    }
+
+    /// Serves a batch ring whose doorbell was rung.
+    fn serve_batch(&mut self, vcpu: u32) {
+        let Some(slot) = self.shared.slot(vcpu) else {
+            return;
+        };
+        if let Some(bell) = self.batches.get(&vcpu) {
+            let _ = bell.read();
+        }
+        // What comes of it is in the ring; a ring that cannot be served is the next submission's to refuse.
+        let _ = calls::submit(&mut Caller {
+            shared: &self.shared,
+            slot,
+            index: vcpu,
+            scratch: &mut self.scratch,
+            may_block: false,
+        });
+        self.shared.raise(vcpu, BATCH_SERVED);
+    }
+
+    /// There was something to do: looks for more, with or without being kicked.
+    fn rouse(&mut self) {
+        self.busy = host_tsc();
+        if !self.is_awake {
+            // Fails only when the counter is full.
+            let _ = self.awake.write(1);
+            self.is_awake = true;
+        }
+    }
+
+    /// Looks at every queue, for as long as there is something and for the poll window after that.
+    fn look(&mut self, ops: &mut EventOps) {
+        let window = self.shared.polling.ring_window();
+        for _ in 0..LOOKS {
+            if self.each(ops, Station::look) {
+                self.busy = host_tsc();
+            } else if host_tsc().saturating_sub(self.busy) > window {
+                break;
+            }
+            spin_loop();
+        }
+        if host_tsc().saturating_sub(self.busy) <= window {
+            return;
+        }
+        if self.each(ops, Station::arm) {
+            self.busy = host_tsc();
+            return;
+        }
+        let _ = self.awake.read();
+        self.is_awake = false;
+    }
+
+    /// Has every started device do something; says whether any did.
+    fn each(
+        &mut self,
+        ops: &mut EventOps,
+        act: impl Fn(&mut Station, &mut Sources) -> bool,
+    ) -> bool {
+        let mut did = false;
+        for (index, station) in (0..).zip(&mut self.stations) {
+            let mut sources = Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+            did |= act(station, &mut sources);
+        }
+        did
+    }
+}
+
+impl MutEventSubscriber for Floor {
+    fn init(&mut self, ops: &mut EventOps) {
+        for (event, token) in [(&self.bell, ORDERS), (&self.awake, AWAKE)] {
+            // The first descriptors of a new set: nothing is in their way.
+            let _ = ops.add(Events::with_data(
+                event,
+                data(party::FLOOR, token),
+                EventSet::IN,
+            ));
+        }
+    }
+
+    fn process(&mut self, events: Events, ops: &mut EventOps) {
+        let (party, value) = (events.data() >> party::SHIFT, events.data() & 0xff_ffff);
+        match party {
+            party::FLOOR if value == AWAKE => self.look(ops),
+            party::FLOOR => {
+                let _ = self.bell.read();
+                while let Ok(order) = self.orders.try_recv() {
+                    self.obey(order, ops);
+                }
+            }
+            party::BATCH => self.serve_batch(value),
+            party::KICK..party::SOURCE => {
+                let index = party.saturating_sub(party::KICK);
+                if let Some(station) = self.stations.get_mut(index as usize) {
+                    if let Some((bell, _)) = self.kicks.get(&events.data()) {
+                        let _ = bell.read();
+                    }
+                    let mut sources =
+                        Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+                    station.kicked(value, &mut sources);
+                    self.rouse();
+                }
+            }
+            _ => {
+                let index = party.saturating_sub(party::SOURCE);
+                if let Some(station) = self.stations.get_mut(index as usize) {
+                    let mut sources =
+                        Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+                    if station.ready(value, events.event_set(), &mut sources) {
+                        self.rouse();
+                    }
+                }
+            }
+        }
+    }
+}
+
+// Weak: a VM owns its devices until the I/O thread takes them.
+impl Raise for Weak<Shared> {
+    fn raise(&self, vcpu: u32, bits: u64) {
+        if let Some(shared) = self.upgrade() {
+            shared.raise(vcpu, bits);
+        }
+    }
+}

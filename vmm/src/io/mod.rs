@@ -1,0 +1,114 @@
+//! The I/O thread of a VM: it serves devices and doorbells, and sleeps while there is nothing to do.
+//!
+//! Started by the first call that needs it, and gone with the VM. vCPU threads send it [orders](Order) and wait for their answers;
+//! it never waits for them.
+
+mod floor;
+mod sources;
+
+pub(crate) use sources::Sources;
+
+use crate::shared::{Shared, lock};
+use crate::stats::DeviceStats;
+use crate::virtio::Request;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use event_manager::{EventManager, SubscriberOps};
+use floor::Floor;
+use hypercall_abi::Status;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
+
+/// What the thread is told.
+enum Order {
+    /// A driver's call.
+    Device(u32, Request, Sender<(Status, u64)>),
+    /// From now on, or no longer, a vCPU's batch ring may be submitted by its doorbell.
+    Batch(u32, bool, Sender<(Status, u64)>),
+    /// The VM has ended.
+    End,
+}
+
+/// The way to a VM's I/O thread.
+pub(crate) struct Io {
+    orders: Sender<Order>,
+    /// Rung after an order was sent.
+    bell: EventFd,
+    thread: Mutex<Option<JoinHandle<Vec<DeviceStats>>>>,
+}
+
+impl Io {
+    /// Starts the thread, which takes the VM's devices over.
+    ///
+    /// # Errors
+    /// The host's, where it has no thread or descriptor to give.
+    pub fn start(shared: &Arc<Shared>) -> io::Result<Io> {
+        let (orders, receiver) = unbounded();
+        let bell = EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK)?;
+        let (ours, shared) = (bell.try_clone()?, Arc::clone(shared));
+        let manager = EventManager::new().map_err(io::Error::other)?;
+        let thread = thread::Builder::new()
+            .name("io".into())
+            .spawn(move || run(manager, shared, ours, receiver))?;
+        Ok(Io {
+            orders,
+            bell,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Has a driver's call carried out.
+    pub fn device(&self, index: u32, request: Request) -> (Status, u64) {
+        self.ask(|reply| Order::Device(index, request, reply))
+    }
+
+    /// Has a vCPU's batch ring served when its doorbell is rung, or no longer.
+    pub fn batch(&self, vcpu: u32, listen: bool) -> (Status, u64) {
+        self.ask(|reply| Order::Batch(vcpu, listen, reply))
+    }
+
+    fn ask(&self, order: impl FnOnce(Sender<(Status, u64)>) -> Order) -> (Status, u64) {
+        let (reply, answer) = bounded(1);
+        self.tell(order(reply));
+        // Nothing comes only if the thread is gone.
+        answer.recv().unwrap_or((Status::IO, 0))
+    }
+
+    fn tell(&self, order: Order) {
+        // Both fail only if the thread is gone, which whoever waits for an answer finds out.
+        let _ = self.orders.send(order);
+        let _ = self.bell.write(1);
+    }
+
+    /// Ends the thread, and says what the devices did.
+    pub fn end(&self) -> Vec<DeviceStats> {
+        self.tell(Order::End);
+        let thread = lock(&self.thread).take();
+        thread
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+/// The thread.
+fn run(
+    mut manager: EventManager<Floor>,
+    shared: Arc<Shared>,
+    bell: EventFd,
+    orders: Receiver<Order>,
+) -> Vec<DeviceStats> {
+    let Ok(floor) = Floor::new(shared, bell, orders) else {
+        return Vec::new();
+    };
+    let id = manager.add_subscriber(floor);
+    loop {
+        // Fails only if the kernel takes the descriptor away; a VM without I/O ends by its own means.
+        let ran = manager.run();
+        match manager.subscriber_mut(id) {
+            Ok(floor) if ran.is_ok() && !floor.is_over() => {}
+            Ok(floor) => return floor.take_stats(),
+            Err(_) => return Vec::new(),
+        }
+    }
+}

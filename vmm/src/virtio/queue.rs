@@ -1,0 +1,220 @@
+//! A queue as a device sees it: requests come out, answers go in, and the guest is told no more often than it asked for.
+//!
+//! The ring itself is `virtio-queue`'s. Here is what it leaves open: that a malformed chain is not an end, who raises the event, and counts.
+
+use super::{Broken, Chain};
+use crate::clock::host_tsc;
+use crate::memory::Memory;
+use hypercall_abi::device::QueueSetup;
+use hypercall_abi::{Gpa, Status};
+use std::sync::Arc;
+use virtio_queue::{QueueOwnedT, QueueT};
+use vm_memory::GuestAddress;
+
+/// What raises a device's event on a vCPU.
+pub(crate) trait Raise: Send + Sync {
+    /// Sets bits of a vCPU's events, and wakes it if it waits.
+    fn raise(&self, vcpu: u32, bits: u64);
+}
+
+/// What a queue did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Requests answered.
+    pub requests: u64,
+    /// Kicks: how often its doorbell woke the host.
+    pub kicks: u64,
+    /// How often the guest was told.
+    pub events: u64,
+    /// TSC ticks from taking a request to answering it: their sum.
+    pub ticks: u64,
+    /// The most that one took.
+    pub most_ticks: u64,
+}
+
+/// A queue that a driver has set up.
+pub(crate) struct Queue {
+    ring: virtio_queue::Queue,
+    memory: Arc<Memory>,
+    raise: Arc<dyn Raise>,
+    vcpu: u32,
+    event: u64,
+    pub counts: Counts,
+}
+
+const BAD_INDEX: Broken = Broken("the available ring holds more than the queue's size");
+const BAD_MEMORY: Broken = Broken("a ring does not lie in the guest's memory");
+
+impl Queue {
+    /// The queue that a driver describes, with entries up to `most`. `event`: the bits that it raises.
+    ///
+    /// # Errors
+    /// What [`QUEUE_SETUP`](hypercall_abi::call::QUEUE_SETUP) answers.
+    pub fn new(
+        setup: &QueueSetup,
+        most: u16,
+        event_idx: bool,
+        memory: Arc<Memory>,
+        raise: Arc<dyn Raise>,
+        event: u64,
+    ) -> Result<Queue, Status> {
+        if !setup.size.is_power_of_two() || setup.size > most {
+            return Err(Status::BAD_ARGUMENT);
+        }
+        let mut ring = virtio_queue::Queue::new(most).map_err(|_| Status::BAD_ARGUMENT)?;
+        ring.set_size(setup.size);
+        ring.set_event_idx(event_idx);
+        ring.try_set_desc_table_address(GuestAddress(setup.descriptors.0))
+            .and_then(|()| ring.try_set_avail_ring_address(GuestAddress(setup.available.0)))
+            .and_then(|()| ring.try_set_used_ring_address(GuestAddress(setup.used.0)))
+            .map_err(|_| Status::BAD_ARGUMENT)?;
+        ring.set_ready(true);
+        if !ring.is_valid(memory.own()) {
+            return Err(Status::BAD_ADDRESS);
+        }
+        Ok(Queue {
+            ring,
+            memory,
+            raise,
+            vcpu: setup.vcpu,
+            event,
+            counts: Counts::default(),
+        })
+    }
+
+    /// The guest's memory, where the buffers are.
+    pub fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// Takes the next request; `false`: there is none.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn pop(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
+        let most = usize::from(self.ring.size());
+        let mut available = self.ring.iter(self.memory.own()).map_err(|_| BAD_INDEX)?;
+        let Some(descriptors) = available.next() else {
+            return Ok(false);
+        };
+        chain.copy_from(descriptors, most)?;
+        chain.taken = host_tsc();
+        Ok(true)
+    }
+
+    /// Gives the request that [`pop`](Queue::pop) took last back: the next `pop` takes it again. For a device that cannot serve it now.
+    pub fn unpop(&mut self) {
+        self.ring
+            .set_next_avail(self.ring.next_avail().wrapping_sub(1));
+    }
+
+    /// Answers a request: `written` bytes of its writable buffers are new. The guest is not told yet.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn push(&mut self, chain: &Chain, written: u32) -> Result<(), Broken> {
+        self.ring
+            .add_used(self.memory.own(), chain.head, written)
+            .map_err(|_| BAD_MEMORY)?;
+        let ticks = host_tsc().saturating_sub(chain.taken);
+        let counts = &mut self.counts;
+        counts.requests = counts.requests.wrapping_add(1);
+        counts.ticks = counts.ticks.wrapping_add(ticks);
+        counts.most_ticks = counts.most_ticks.max(ticks);
+        Ok(())
+    }
+
+    /// Tells the guest of what was answered, if it wants to be told.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn announce(&mut self) -> Result<(), Broken> {
+        let wanted = self.ring.needs_notification(self.memory.own());
+        if wanted.map_err(|_| BAD_MEMORY)? {
+            self.counts.events = self.counts.events.wrapping_add(1);
+            self.raise.raise(self.vcpu, self.event);
+        }
+        Ok(())
+    }
+
+    /// Tells the guest something else of its device.
+    pub fn alert(&self) {
+        self.raise.raise(self.vcpu, self.event);
+    }
+
+    /// Asks for a kick when more comes; `true`: more has come already.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn arm(&mut self) -> Result<bool, Broken> {
+        self.ring
+            .enable_notification(self.memory.own())
+            .map_err(|_| BAD_MEMORY)
+    }
+
+    /// Copies from a request's readable buffers, from a byte on, until `bytes` is full or they end; says how many bytes were there.
+    ///
+    /// # Errors
+    /// [`Broken`] for a buffer outside the guest's memory.
+    pub fn read(&self, chain: &Chain, from: u64, bytes: &mut [u8]) -> Result<usize, Broken> {
+        let mut rest = bytes;
+        let mut skip = from;
+        let mut done = 0_usize;
+        for segment in &chain.readable {
+            let (gpa, len) = after(&mut skip, segment.gpa, segment.len);
+            let here = len.min(rest.len());
+            let Some((now, later)) = std::mem::take(&mut rest).split_at_mut_checked(here) else {
+                break;
+            };
+            self.check(gpa, here)?;
+            self.memory.read(gpa, now).map_err(|_| OUTSIDE)?;
+            done = done.saturating_add(here);
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Copies into a request's writable buffers, from a byte on, until `bytes` ends or they are full; says how many bytes fitted.
+    ///
+    /// # Errors
+    /// [`Broken`] for a buffer outside the guest's memory.
+    pub fn write(&self, chain: &Chain, from: u64, bytes: &[u8]) -> Result<usize, Broken> {
+        let mut rest = bytes;
+        let mut skip = from;
+        for segment in &chain.writable {
+            let (gpa, len) = after(&mut skip, segment.gpa, segment.len);
+            let Some((now, later)) = rest.split_at_checked(len.min(rest.len())) else {
+                break;
+            };
+            self.check(gpa, now.len())?;
+            self.memory.write(gpa, now).map_err(|_| OUTSIDE)?;
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        Ok(bytes.len().saturating_sub(rest.len()))
+    }
+
+    fn check(&self, gpa: Gpa, len: usize) -> Result<(), Broken> {
+        let fits = self.memory.buffer(gpa.0, len as u64);
+        fits.map(drop).map_err(|_| OUTSIDE)
+    }
+}
+
+const OUTSIDE: Broken = Broken("a buffer does not lie in the guest's memory");
+
+/// What is left of a segment after some bytes, which are counted down.
+fn after(skip: &mut u64, gpa: Gpa, len: u32) -> (Gpa, usize) {
+    let skipped = (*skip).min(u64::from(len));
+    *skip = skip.saturating_sub(skipped);
+    let left = u64::from(len).saturating_sub(skipped);
+    // A sum that wraps is no address of the guest's, and is found so.
+    (
+        Gpa(gpa.0.wrapping_add(skipped)),
+        usize::try_from(left).unwrap_or(0),
+    )
+}
