@@ -24,7 +24,9 @@ use hypercall_abi::{Gpa, call};
 use kvm_bindings::kvm_regs;
 use kvm_ioctls::{SyncReg, VcpuFd};
 pub(crate) use registers::is_canonical;
+use rustix::thread::{current_timer_slack, set_current_timer_slack};
 use std::mem::offset_of;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -45,6 +47,27 @@ pub(crate) struct Vcpu {
     pub(crate) handling: Option<u32>,
     /// What its privileged instructions see, where they are emulated.
     privileged: Option<Privileged>,
+}
+
+/// While there is one, this thread's sleeps end when they are to: by default the kernel lets a thread sleep 50 µs longer, so as to wake
+/// several at once, and a guest's `wait` has a deadline. The thread may be a caller's: it gets back what it had.
+struct Punctual {
+    before: Option<NonZeroU64>,
+}
+
+impl Punctual {
+    fn begin() -> Punctual {
+        let before = current_timer_slack().ok().and_then(NonZeroU64::new);
+        // Where the kernel refuses, waits are a little late, as any thread's.
+        let _ = set_current_timer_slack(Some(NonZeroU64::MIN));
+        Punctual { before }
+    }
+}
+
+impl Drop for Punctual {
+    fn drop(&mut self) {
+        let _ = set_current_timer_slack(self.before);
+    }
 }
 
 /// How a call, an exception or an exit leaves the vCPU.
@@ -108,6 +131,7 @@ impl Vcpu {
     /// Lives until the VM ends, and says what it did.
     pub fn live(mut self) -> Stats {
         let slot = Arc::clone(&self.slot);
+        let _punctual = Punctual::begin();
         if let Err(error) = self.live_on(&slot) {
             self.shared.finish(Err(error));
         }
