@@ -14,13 +14,15 @@ macro_rules! note {
         const _: () = {
             #[used]
             #[unsafe(link_section = ".note.trapless")]
-            static NOTE: $crate::abi::note::NoteSection =
-                $crate::abi::note::NoteSection::new($note);
+            static NOTE: $crate::abi::note::NoteSection = $crate::abi::note::NoteSection::new(
+                $note.said_in(::core::file!(), ::core::line!()),
+            );
         };
     };
 }
 
-/// Makes a crate a guest program: `entry!(main)`, or `entry!(main, Note { … })` to ask for more than the default.
+/// Makes a crate a guest program: `entry!(main)`, or `entry!(main, Note { … })` to ask for more than the default, as
+/// `entry!(main, Note::DEFAULT.needs(kind::BLOCK))` does for a disk.
 ///
 /// `main` takes nothing and returns a [`Termination`](crate::Termination). The crate's first lines are
 /// ```ignore

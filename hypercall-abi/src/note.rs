@@ -29,9 +29,14 @@ pub struct Note {
     pub devices: u64,
     /// Bytes of stack for the first vCPU; 0: the host's default.
     pub stack_bytes: u64,
+    /// The line of the source on which it says so; 0 where that is not known.
+    pub line: u32,
+    /// The file of that line, as the compiler names it: UTF-8, padded with zeros, and without its beginning where that is too long.
+    pub file: [u8; 60],
 }
 
-layout!(Note, size 40, major @ 0, minor_least @ 2, minor_built @ 4, features @ 8, classes @ 16, devices @ 24, stack_bytes @ 32);
+layout!(Note, size 104, major @ 0, minor_least @ 2, minor_built @ 4, features @ 8, classes @ 16, devices @ 24, stack_bytes @ 32,
+    line @ 40, file @ 44);
 
 impl Note {
     /// What an image that wants nothing special says.
@@ -44,7 +49,42 @@ impl Note {
         classes: 0,
         devices: 0,
         stack_bytes: 0,
+        line: 0,
+        file: [0; 60],
     };
+
+    /// This note, which needs a device of a [kind](crate::device::kind) as well.
+    #[must_use]
+    pub const fn needs(mut self, kind: u32) -> Note {
+        assert!(kind < u64::BITS, "device kinds are below 64");
+        self.devices |= 1 << kind;
+        self
+    }
+
+    /// This note, as said in a line of the source: `note.said_in(file!(), line!())`.
+    #[must_use]
+    pub const fn said_in(mut self, file: &str, line: u32) -> Note {
+        let file = file.as_bytes();
+        let skipped = file.len().saturating_sub(self.file.len());
+        let mut at = 0;
+        while at + skipped < file.len() {
+            self.file[at] = file[at + skipped];
+            at += 1;
+        }
+        self.line = line;
+        self
+    }
+
+    /// The file and the line of the source on which it says what it says, if it says where.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, u32)> {
+        let len = self.file.iter().position(|byte| *byte == 0);
+        let file = self.file.get(..len.unwrap_or(self.file.len()))?;
+        // A name that was cut may begin inside a character.
+        let start = file.iter().position(|byte| byte & 0xc0 != 0x80)?;
+        let file = core::str::from_utf8(file.get(start..)?).ok()?;
+        (self.line != 0).then_some((file, self.line))
+    }
 }
 
 /// A whole note as it stands in the image: header, owner, descriptor. For a `static` in the section `.note.trapless`.
@@ -58,7 +98,7 @@ pub struct NoteSection {
     desc: [u8; core::mem::size_of::<Note>()],
 }
 
-const _: () = assert!(core::mem::size_of::<NoteSection>() == 64);
+const _: () = assert!(core::mem::size_of::<NoteSection>() == 128);
 
 impl NoteSection {
     /// The section for a note.

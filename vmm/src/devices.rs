@@ -4,6 +4,8 @@ use crate::Error;
 use crate::config::Config;
 use crate::virtio::{Device, Rng};
 use hypercall_abi::device::kind;
+use hypercall_abi::note::Note;
+use std::path::PathBuf;
 
 /// Opens every device, in the order of the device table.
 ///
@@ -17,20 +19,35 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Box<dyn Device>>, Error> {
     Ok(devices)
 }
 
-/// A sentence about the devices that an image cannot do without and that are not there. `needed`: a bit for each kind.
-pub(crate) fn missing(needed: u64, present: impl Iterator<Item = u32>) -> Option<String> {
+/// A sentence about a device that an image cannot do without and that is not there: what its note says and where, what the configuration
+/// lacks and where.
+pub(crate) fn missing(
+    note: &Note,
+    present: impl Iterator<Item = u32>,
+    said_in: Option<&(PathBuf, usize)>,
+) -> Option<String> {
     let present = present.fold(0, |set, kind| set | bit(kind));
-    let missing = needed & !present;
+    let missing = note.devices & !present;
     let first = (0..u64::BITS).find(|kind| missing & bit(*kind) != 0)?;
     let known = kind::ALL.iter().find(|(kind, _)| *kind == first);
+    let says = match note.place() {
+        Some((file, line)) => format!("{file}:{line} says"),
+        None => "its note says".into(),
+    };
+    let configuration = match said_in {
+        Some((path, line)) => format!("the configuration that runs it ({}:{line})", path.display()),
+        None => "this VM's configuration".into(),
+    };
     Some(match known {
-        Some((_, "rng")) => {
-            "its note says that it needs random numbers from a device, and this VM has none; write machine.rng = true".into()
-        }
-        Some((_, name)) => format!(
-            "its note says that it needs a device of the kind {name:?}, and this VM has none; add a [[{name}]] to its configuration"
+        Some((_, "rng")) => format!(
+            "{says} that it needs a device for random numbers, and {configuration} has none; write rng = true in [machine]"
         ),
-        None => format!("its note says that it needs a virtio device with ID {first}, which this host does not have"),
+        Some((_, name)) => format!(
+            "{says} that it needs a {name} device, and {configuration} has none; add a [[{name}]]"
+        ),
+        None => format!(
+            "{says} that it needs a virtio device with ID {first}, which this host does not know"
+        ),
     })
 }
 
@@ -42,15 +59,34 @@ fn bit(kind: u32) -> u64 {
 mod tests {
     use super::*;
 
+    /// What is missing for a note that needs some kinds, where others are there.
+    fn missing(needed: &[u32], present: &[u32]) -> Option<String> {
+        let note = needed
+            .iter()
+            .fold(Note::DEFAULT, |note, kind| note.needs(*kind));
+        let note = note.said_in("src/main.rs", 7);
+        let said_in = (PathBuf::from("vm.toml"), 2);
+        super::missing(&note, present.iter().copied(), Some(&said_in))
+    }
+
     #[test]
-    fn what_is_missing_is_named_with_its_cure() {
-        assert_eq!(missing(0, [].into_iter()), None);
-        assert_eq!(missing(1 << kind::RNG, [kind::RNG].into_iter()), None);
-        let disk = missing(1 << kind::BLOCK | 1 << kind::RNG, [kind::RNG].into_iter()).unwrap();
-        assert!(disk.contains("[[disk]]"), "{disk}");
-        let rng = missing(1 << kind::RNG, [kind::BLOCK].into_iter()).unwrap();
-        assert!(rng.contains("machine.rng = true"), "{rng}");
-        let unknown = missing(1 << 63, [].into_iter()).unwrap();
+    fn what_is_missing_is_named_with_both_places_and_its_cure() {
+        assert_eq!(missing(&[], &[]), None);
+        assert_eq!(missing(&[kind::RNG], &[kind::RNG]), None);
+        assert_eq!(
+            missing(&[kind::BLOCK, kind::RNG], &[kind::RNG]).as_deref(),
+            Some(
+                "src/main.rs:7 says that it needs a disk device, and the configuration that runs it (vm.toml:2) has none; add a [[disk]]"
+            )
+        );
+        let rng = missing(&[kind::RNG], &[kind::BLOCK]).unwrap();
+        assert!(rng.contains("rng = true in [machine]"), "{rng}");
+        let unknown = missing(&[63], &[]).unwrap();
         assert!(unknown.contains("ID 63"), "{unknown}");
+        let nowhere = super::missing(&Note::DEFAULT.needs(1), [].into_iter(), None).unwrap();
+        assert!(
+            nowhere.starts_with("its note says") && nowhere.contains("this VM's"),
+            "{nowhere}"
+        );
     }
 }

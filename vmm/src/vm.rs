@@ -103,7 +103,7 @@ impl Vm {
         let devices = devices::open(config)?;
         let identities: Vec<Identity> = devices.iter().map(|device| device.identity()).collect();
         let kinds = identities.iter().map(|identity| identity.kind);
-        if let Some(problem) = devices::missing(plan.note.devices, kinds) {
+        if let Some(problem) = devices::missing(&plan.note, kinds, config.guest.said_in.as_ref()) {
             return Err(bad_image(problem));
         }
         let memory_bytes = config.machine.memory;

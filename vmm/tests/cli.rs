@@ -121,7 +121,7 @@ fn check_says_ok_or_what_is_wrong() {
         assert_eq!(did.out, "");
         assert_eq!(
             did.err,
-            "trapless: wrong.toml:5:1: unknown key `memroy`; did you mean `memory`? Known here: vcpus, memory, huge_pages, trapped\n  \
+            "trapless: wrong.toml:5:1: unknown key `memroy`; did you mean `memory`? Known here: vcpus, memory, huge_pages, trapped, rng\n  \
                |\n\
              5 | memroy = \"1GiB\"\n  \
                | ^^^^^^\n"

@@ -107,6 +107,8 @@ pub struct Guest {
     pub args: Vec<String>,
     /// Environment variables, in order.
     pub env: Vec<(String, String)>,
+    /// Where a file says what runs in the VM: its path and the line, from 1. For messages.
+    pub said_in: Option<(PathBuf, usize)>,
 }
 
 /// Where the image comes from.
@@ -194,8 +196,14 @@ impl Config {
         // `absolute` fails only where there is no current directory; the paths stay relative then.
         let base =
             std::path::absolute(directory.join(".")).unwrap_or_else(|_| directory.to_owned());
-        tree.into_config(&base)
-            .map_err(|(span, problem)| Refusal::new(path, text, span, problem))
+        let said_in = tree
+            .guest_place()
+            .map(|at| (path.to_owned(), refusal::line(text, at)));
+        let mut config = tree
+            .into_config(&base)
+            .map_err(|(span, problem)| Refusal::new(path, text, span, problem))?;
+        config.guest.said_in = said_in;
+        Ok(config)
     }
 
     /// A VM with every default: one vCPU, 64 MiB, stdio, no limits.
@@ -206,6 +214,7 @@ impl Config {
                 image,
                 args: Vec::new(),
                 env: Vec::new(),
+                said_in: None,
             },
             machine: Machine {
                 vcpus: 1,

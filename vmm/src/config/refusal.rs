@@ -55,7 +55,7 @@ impl Refusal {
             .unwrap_or_default();
         Refusal {
             path: path.to_owned(),
-            line: text[..start].matches('\n').count() + 1,
+            line: line(text, start),
             column: text[line_start..start].chars().count() + 1,
             problem,
             source: source.to_owned(),
@@ -69,6 +69,11 @@ impl Refusal {
         let source = text.get(span.clone()).unwrap_or_default();
         Refusal::new(path, text, span, in_our_words(error.message(), source))
     }
+}
+
+/// The line of a byte of `text`, from 1.
+pub(super) fn line(text: &str, at: usize) -> usize {
+    text[..floor_boundary(text, at)].matches('\n').count() + 1
 }
 
 /// The nearest character boundary at or below `at`.

@@ -75,6 +75,15 @@ struct LimitsTable {
 }
 
 impl File {
+    /// Where the file says what runs in the VM.
+    pub(super) fn guest_place(&self) -> Option<usize> {
+        let table = self.guest.as_ref()?;
+        let GuestTable { image, package, .. } = &table.get_ref().0;
+        let image = image.as_ref().map(|image| image.at.start);
+        let said = image.or(package.as_ref().map(|package| package.at.start));
+        Some(said.unwrap_or(table.span().start))
+    }
+
     /// The configuration, with relative paths resolved against `base`, an absolute path.
     pub(super) fn into_config(self, base: &Path) -> Result<Config, Wrong> {
         let Some(guest) = self.guest else {

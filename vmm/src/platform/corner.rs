@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bitmap_opens_one_port_and_the_devices() {
+    fn the_bitmap_opens_the_gates_ports_and_the_devices() {
         let memory = Memory::new(2 << 20).unwrap();
         let open = |trapped: bool| -> Vec<u16> {
             write_task(&memory, 0, trapped).unwrap();
@@ -166,9 +166,13 @@ mod tests {
                 .map(|port| port as u16)
                 .collect()
         };
-        assert_eq!(open(false), [CALL_PORT]);
+        let gates: Vec<u16> = [CALL_PORT]
+            .into_iter()
+            .chain(DOORBELL_PORT..DOORBELL_PORT + 4)
+            .collect();
+        assert_eq!(open(false), gates);
         let mut expected: Vec<u16> = trapped::PORTS.into_iter().flatten().collect();
-        expected.push(CALL_PORT);
+        expected.extend(gates);
         expected.sort_unstable();
         assert_eq!(open(true), expected);
     }

@@ -137,7 +137,7 @@ fn an_exit_is_recorded() {
             "image": "/images/hello",
             "site": null,
             "fault": null,
-            "exits": {"total": 4, "call": 3, "emulated": 0, "exception": 1, "kick": 0, "port": 0, "mmio": 0, "other": 0},
+            "exits": {"total": 4, "call": 3, "doorbell": 0, "emulated": 0, "exception": 1, "kick": 0, "port": 0, "mmio": 0, "other": 0},
             "calls": {"console_write": {"made": 2, "refused": 1, "polled": 0, "batched": 0}},
             "unknown_calls": 1,
             "to_first_call_ns": null,

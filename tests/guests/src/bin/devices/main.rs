@@ -5,7 +5,10 @@
 mod doorbell;
 mod setup;
 
-guest_sdk::entry!(main);
+use hypercall_abi::device::kind;
+use hypercall_abi::note::Note;
+
+guest_sdk::entry!(main, Note::DEFAULT.needs(kind::RNG));
 
 fn main() {
     match test_guests::arg(1) {
