@@ -12,6 +12,7 @@
 
 use crate::gate::{self, Answer};
 use crate::line;
+use hypercall_abi::device::QueueSetup;
 use hypercall_abi::fault::{FaultFrame, PanicInfo};
 use hypercall_abi::status::Again;
 use hypercall_abi::{Status, call};
@@ -221,4 +222,45 @@ pub unsafe fn fault_handler(entry: u64, stack: u64) -> Result<(), Status> {
 pub unsafe fn fault_return(frame: *const FaultFrame) -> Status {
     // SAFETY: the caller's promise.
     unsafe { gate::call(call::FAULT_RETURN, 0, [address(frame), 0, 0, 0, 0, 0]) }.status
+}
+
+/// Returns a device to where it was at boot. Afterwards the host touches none of its queues and buffers.
+pub fn device_reset(device: u32) -> Result<(), Status> {
+    // SAFETY: an integer argument. The host lets go of memory and takes none.
+    unsafe { trap(call::DEVICE_RESET, [device.into(), 0, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Says which of a device's features its driver uses, and returns those now in force.
+///
+/// # Errors
+/// [`Status::UNSUPPORTED`] where the device does not offer one of them, or a mandatory one is missing.
+pub fn device_features(device: u32, bits: u64) -> Result<u64, Status> {
+    // SAFETY: integer arguments.
+    unsafe { trap(call::DEVICE_FEATURES, [device.into(), bits, 0, 0, 0, 0]) }
+}
+
+/// Sets up one of a device's queues.
+///
+/// # Safety
+/// The memory that `setup` names, and every buffer whose address is written there, must be the device's for as long as the queue
+/// is set up: until [`device_reset`] answers.
+pub unsafe fn queue_setup(device: u32, setup: &QueueSetup) -> Result<(), Status> {
+    let args = [device.into(), address(setup), 0, 0, 0, 0];
+    // SAFETY: the host copies the struct before it answers; what it names is the caller's promise.
+    unsafe { trap(call::QUEUE_SETUP, args) }.map(drop)
+}
+
+/// Starts a device: it serves the queues that were set up.
+pub fn device_start(device: u32) -> Result<(), Status> {
+    // SAFETY: an integer argument; whoever set the queues up has promised that their memory is the device's.
+    unsafe { trap(call::DEVICE_START, [device.into(), 0, 0, 0, 0, 0]) }.map(drop)
+}
+
+/// Rings a doorbell with a call. [`doorbell::ring`](crate::doorbell::ring) knows the cheaper way.
+///
+/// # Errors
+/// [`Status::NOT_FOUND`].
+pub fn doorbell(number: u32) -> Result<(), Status> {
+    // SAFETY: an integer argument. Whom it wakes only looks at what was promised to be his.
+    unsafe { complete(call::DOORBELL, [number.into(), 0, 0, 0, 0, 0]) }.map(drop)
 }

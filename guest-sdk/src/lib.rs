@@ -30,6 +30,7 @@ pub mod batch;
 pub mod calls;
 pub mod collections;
 pub mod console;
+pub mod doorbell;
 pub mod entry;
 pub mod env;
 pub mod event;
@@ -53,6 +54,7 @@ pub mod sync;
 pub mod thread;
 pub mod time;
 pub mod trapped;
+pub mod virtio;
 
 pub use entry::{ExitCode, Termination};
 pub use hypercall_abi as abi;

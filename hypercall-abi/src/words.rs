@@ -3,7 +3,9 @@
 //! Field for field the structs of the same name without `Words`; those are what is copied, these are what is pointed at. Whatever the
 //! other side does to them meanwhile, a load yields some value.
 
+use crate::Gpa;
 use crate::batch::BatchEntry;
+use crate::device::Device;
 use crate::vcpu::{BatchRing, CallLine};
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
@@ -58,7 +60,39 @@ pub struct RingWords {
     pub reserved1: [AtomicU32; 15],
 }
 
-/// Asserts that a struct of words lies over its struct, and that words are all it consists of.
+/// [`Device`]. What never changes while the guest runs is plain.
+#[derive(Debug)]
+#[repr(C)]
+pub struct DeviceWords {
+    /// As [`Device::kind`].
+    pub kind: u32,
+    /// As [`Device::instance`].
+    pub instance: u32,
+    /// As [`Device::features`].
+    pub features: u64,
+    /// As [`Device::config`].
+    pub config: Gpa,
+    /// As [`Device::config_len`].
+    pub config_len: u32,
+    /// As [`Device::queues`].
+    pub queues: u16,
+    /// As [`Device::event`].
+    pub event: u16,
+    /// As [`Device::doorbell`].
+    pub doorbell: u32,
+    /// As [`Device::queue_size`].
+    pub queue_size: u32,
+    /// As [`Device::generation`].
+    pub generation: AtomicU32,
+    /// As [`Device::broken`].
+    pub broken: AtomicU32,
+    /// Zero.
+    pub reserved: [u64; 6],
+    /// As [`Device::name`].
+    pub name: [u8; 32],
+}
+
+/// Asserts that a struct of words lies over its struct.
 macro_rules! over {
     ($words:ty, $of:ty, $($field:ident),+) => {
         const _: () = {
@@ -69,6 +103,23 @@ macro_rules! over {
 }
 
 over!(LineWords, CallLine, post, number, args, status, answered);
+over!(
+    DeviceWords,
+    Device,
+    kind,
+    instance,
+    features,
+    config,
+    config_len,
+    queues,
+    event,
+    doorbell,
+    queue_size,
+    generation,
+    broken,
+    reserved,
+    name
+);
 over!(EntryWords, BatchEntry, number, status, args, result);
 over!(
     RingWords,

@@ -1,0 +1,465 @@
+//! Both ends of a queue in one process: the device's is `virtio-queue`'s, over this process's own memory.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Wake;
+use std::{vec, vec::Vec};
+use virtio_queue::{Queue as DeviceQueue, QueueOwnedT, QueueT};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap, GuestRegionMmap, MmapRegion};
+
+/// All addresses that a process can have, as guest memory: its own.
+fn memory() -> GuestMemoryMmap {
+    const START: usize = 0x1000;
+    const LEN: usize = 0x7fff_ffff_e000;
+    // SAFETY: nothing is mapped or unmapped by this. It is accessed only where a queue's rings or a request's living buffers are.
+    let region = unsafe { MmapRegion::build_raw(START as *mut u8, LEN, 3, 0x22) }.unwrap();
+    let region = GuestRegionMmap::new(region, GuestAddress(START as u64)).unwrap();
+    GuestMemoryMmap::from_regions(vec![region]).unwrap()
+}
+
+/// The device's end.
+struct Peer {
+    memory: GuestMemoryMmap,
+    queue: DeviceQueue,
+    /// Heads that it has and has not returned yet: their first device-writable buffer, and how many bytes it may write in all.
+    held: VecDeque<(u16, Option<GuestAddress>, u32)>,
+    /// What it read, of each request.
+    read: Vec<Vec<u8>>,
+    notifications: usize,
+}
+
+impl Peer {
+    fn of<B: Buffer>(queue: &Queue<B>) -> Peer {
+        let setup = queue.setup(0);
+        let mut end = DeviceQueue::new(1024).unwrap();
+        end.set_size(setup.size);
+        end.try_set_desc_table_address(GuestAddress(setup.descriptors.0))
+            .unwrap();
+        end.try_set_avail_ring_address(GuestAddress(setup.available.0))
+            .unwrap();
+        end.try_set_used_ring_address(GuestAddress(setup.used.0))
+            .unwrap();
+        end.set_event_idx(true);
+        end.set_ready(true);
+        let memory = memory();
+        assert!(end.is_valid(&memory));
+        Peer {
+            memory,
+            queue: end,
+            held: VecDeque::new(),
+            read: Vec::new(),
+            notifications: 0,
+        }
+    }
+
+    /// Takes what is available, and asks to be kicked for more.
+    fn fetch(&mut self) {
+        loop {
+            while let Some(chain) = self.queue.iter(&self.memory).unwrap().next() {
+                let head = chain.head_index();
+                let (mut first, mut writable, mut read) = (None, 0, Vec::new());
+                for segment in chain {
+                    if segment.is_write_only() {
+                        first = first.or(Some(segment.addr()));
+                        writable += segment.len();
+                    } else {
+                        let mut bytes = vec![0; segment.len() as usize];
+                        self.memory.read_slice(&mut bytes, segment.addr()).unwrap();
+                        read.extend(bytes);
+                    }
+                }
+                self.held.push_back((head, first, writable));
+                self.read.push(read);
+            }
+            if !self.queue.enable_notification(&self.memory).unwrap() {
+                return;
+            }
+        }
+    }
+
+    /// Returns the request at a place among those it has, with its first writable byte set.
+    fn give_back(&mut self, place: usize, byte: u8) {
+        let (head, first, writable) = self.held.remove(place).unwrap();
+        if let Some(address) = first {
+            self.memory.write_obj(byte, address).unwrap();
+        }
+        self.queue.add_used(&self.memory, head, writable).unwrap();
+    }
+
+    /// Notifies, if the driver asked to be; says whether it did.
+    fn notify(&mut self) -> bool {
+        let asked = self.queue.needs_notification(&self.memory).unwrap();
+        self.notifications += usize::from(asked);
+        asked
+    }
+}
+
+fn shape(entries: u16) -> Shape {
+    Shape::new(entries)
+}
+
+fn queue(shape: Shape, indirect: bool) -> Queue<Vec<u8>> {
+    Queue::new(shape, indirect, Link::detached(), 0, 1 << 8).unwrap()
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Bell {
+    fn new() -> (Arc<Bell>, Waker) {
+        let bell = Arc::new(Bell::default());
+        (Arc::clone(&bell), Waker::from(bell))
+    }
+
+    fn rung(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A buffer that says when it is dropped.
+struct Watched(Box<[u8]>, Arc<AtomicUsize>);
+
+// SAFETY: as the box.
+unsafe impl Buffer for Watched {
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_request_goes_there_and_comes_back() {
+    for indirect in [false, true] {
+        let mut queue = queue(shape(8).with(16, 1), indirect);
+        let mut device = Peer::of(&queue);
+        let read = queue.add(b"read", Data::In(vec![0; 8])).unwrap();
+        let write = queue.add(b"write", Data::Out(b" this".to_vec())).unwrap();
+        assert!(queue.kick());
+        assert!(!queue.kick());
+        device.fetch();
+        assert_eq!(device.read, [&b"read"[..], &b"write this"[..]]);
+        assert_eq!(queue.look(), Ok(0));
+        let read = queue.take(read).unwrap_err();
+        // In another order than they were made.
+        device.give_back(1, 0);
+        device.give_back(0, 7);
+        assert!(device.notify());
+        assert_eq!(queue.look(), Ok(2));
+        let write = queue.take(write).unwrap();
+        assert_eq!((write.tail(), write.written), (&[0][..], 1));
+        assert_eq!(write.data, Data::Out(b" this".to_vec()));
+        let read = queue.take(read).unwrap();
+        assert_eq!((read.tail(), read.written), (&[0xff][..], 9));
+        assert_eq!(read.data.into_buffer().unwrap()[0], 7);
+    }
+}
+
+#[test]
+fn a_full_queue_gives_the_data_back() {
+    for (indirect, capacity) in [(false, 2), (true, 8)] {
+        let mut queue = queue(shape(8).with(4, 4), indirect);
+        assert_eq!(queue.capacity(), capacity);
+        let mut tokens: Vec<_> = (0..capacity)
+            .map(|_| queue.add(b"", Data::In(vec![0])).unwrap())
+            .collect();
+        assert!(queue.is_full());
+        let refused = queue.add(b"", Data::In(vec![5])).unwrap_err();
+        assert_eq!(refused.error, Error::Full);
+        assert_eq!(refused.data, Data::In(vec![5]));
+        let mut device = Peer::of(&queue);
+        device.fetch();
+        device.give_back(0, 1);
+        queue.look().unwrap();
+        assert!(queue.is_full(), "what is done but not taken has its slot");
+        queue.take(tokens.remove(0)).unwrap();
+        assert!(!queue.is_full());
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_is_refused() {
+    let mut queue = queue(shape(8).with(4, 0), false);
+    let refused = queue.add(b"12345", Data::Out(vec![1])).unwrap_err();
+    assert_eq!(refused.error, Error::BadRequest);
+    assert_eq!(refused.data, Data::Out(vec![1]));
+    assert_eq!(
+        queue.add(b"", Data::None).unwrap_err().error,
+        Error::BadRequest
+    );
+    assert_eq!(queue.in_flight(), 0);
+    for entries in [0, 3, 2048] {
+        let none = Queue::<Vec<u8>>::new(shape(entries), true, Link::detached(), 0, 1);
+        assert!(none.is_none());
+    }
+}
+
+#[test]
+fn posted_requests_are_popped_in_the_device_s_order() {
+    let mut queue = queue(shape(4), false);
+    for byte in 0..4 {
+        queue.post(b"", Data::In(vec![byte, byte])).unwrap();
+    }
+    let (bell, waker) = Bell::new();
+    queue.wake_when_ready(&waker);
+    let mut device = Peer::of(&queue);
+    device.fetch();
+    for place in [2, 0, 1, 0] {
+        device.give_back(place, 9);
+    }
+    assert_eq!(queue.look(), Ok(4));
+    assert_eq!(bell.rung(), 1);
+    let popped: Vec<u8> = core::iter::from_fn(|| queue.pop())
+        .map(|done| done.data.into_buffer().unwrap()[1])
+        .collect();
+    assert_eq!(popped, [2, 0, 3, 1]);
+    assert!(!queue.is_full());
+}
+
+#[test]
+fn a_given_up_buffer_lives_until_the_device_returns_it() {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let mut queue: Queue<Watched> = Queue::new(shape(4), false, Link::detached(), 0, 1).unwrap();
+    let watched = || Data::In(Watched(vec![0; 64].into(), Arc::clone(&dropped)));
+    let given_up = queue.add(b"", watched()).unwrap();
+    let done = queue.add(b"", watched()).unwrap();
+    queue.abandon(given_up);
+    let mut device = Peer::of(&queue);
+    device.fetch();
+    assert_eq!(dropped.load(Ordering::Relaxed), 0);
+    device.give_back(1, 1);
+    queue.look().unwrap();
+    queue.abandon(done);
+    assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    let (room, waker) = Bell::new();
+    queue.wake_when_room(&waker);
+    device.give_back(0, 1);
+    queue.look().unwrap();
+    assert_eq!((dropped.load(Ordering::Relaxed), room.rung()), (2, 1));
+    let _in_flight = queue.add(b"", watched()).unwrap();
+    drop(queue);
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_device_that_lies_breaks_the_queue_and_wakes_everybody() {
+    let lies: [fn(&mut Peer); 5] = [
+        // A head that is no request's.
+        |device| device.queue.add_used(&device.memory, 1, 0).unwrap(),
+        // A slot that it does not have.
+        |device| device.queue.add_used(&device.memory, 3, 0).unwrap(),
+        // More written than there is room for.
+        |device| device.queue.add_used(&device.memory, 0, 6).unwrap(),
+        // The same request twice.
+        |device| {
+            device.queue.add_used(&device.memory, 0, 1).unwrap();
+            device.queue.add_used(&device.memory, 0, 1).unwrap();
+        },
+        // More returned than can be in flight.
+        |device| {
+            device
+                .memory
+                .write_obj(3_u16, GuestAddress(device.queue.used_ring() + 2))
+                .unwrap()
+        },
+    ];
+    for lie in lies {
+        let mut queue = queue(shape(4).with(0, 1), false);
+        let token = queue.add(b"", Data::In(vec![0; 4])).unwrap();
+        let (bell, waker) = Bell::new();
+        queue.wake_when_done(&token, &waker);
+        let mut device = Peer::of(&queue);
+        device.fetch();
+        lie(&mut device);
+        assert_eq!(queue.look(), Err(Error::Broken));
+        assert_eq!(bell.rung(), 1);
+        assert_eq!(queue.add(b"", Data::None).unwrap_err().error, Error::Broken);
+        assert_eq!(queue.arm(1), Err(Error::Broken));
+    }
+}
+
+#[test]
+fn a_busy_queue_is_neither_kicked_nor_notified() {
+    let mut queue = queue(shape(64).with(16, 1), true);
+    let mut device = Peer::of(&queue);
+    let mut tokens = VecDeque::new();
+    let mut kicks = 0;
+    for _ in 0..64 {
+        tokens.push_back(queue.add(b"x", Data::In(vec![0])).unwrap());
+    }
+    kicks += usize::from(queue.kick());
+    let operations = 100_000;
+    for _ in 0..operations {
+        // Neither side ever runs out of work: the device always has requests that it has not looked at.
+        if device.held.is_empty() {
+            let chain = device.queue.iter(&device.memory).unwrap().next().unwrap();
+            device.held.push_back((chain.head_index(), None, 2));
+        }
+        device.give_back(0, 1);
+        device.notify();
+        queue.look().unwrap();
+        queue.take(tokens.pop_front().unwrap()).unwrap();
+        tokens.push_back(queue.add(b"x", Data::In(vec![0])).unwrap());
+        kicks += usize::from(queue.kick());
+    }
+    // An index that nobody moves comes round once in 65,536.
+    assert!(kicks <= 3, "{kicks} kicks");
+    assert!(
+        device.notifications <= 3,
+        "{} notifications",
+        device.notifications
+    );
+}
+
+#[test]
+fn an_armed_queue_is_notified_once_and_when_it_asked() {
+    let mut queue = queue(shape(8), false);
+    let mut device = Peer::of(&queue);
+    for round in 0..20_000_u32 {
+        for _ in 0..8 {
+            queue.post(b"", Data::In(vec![0])).unwrap();
+        }
+        device.fetch();
+        assert_eq!(queue.arm(5), Ok(true), "round {round}");
+        let told: Vec<bool> = (0..8)
+            .map(|_| {
+                device.give_back(0, 1);
+                device.notify()
+            })
+            .collect();
+        assert_eq!(told.iter().position(|told| *told), Some(4));
+        assert_eq!(told.iter().filter(|told| **told).count(), 1);
+        assert_eq!(queue.arm(1), Ok(false), "it has happened already");
+        // That one may come with the next request: it was asked for.
+        device.notify();
+        assert_eq!(queue.look(), Ok(8));
+        while queue.pop().is_some() {}
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add { len: usize, out: bool },
+    Kick,
+    Fetch,
+    Return(prop::sample::Index),
+    Look,
+    Take(prop::sample::Index),
+    GiveUp(prop::sample::Index),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..100_usize, any::<bool>()).prop_map(|(len, out)| Step::Add { len, out }),
+        1 => Just(Step::Kick),
+        2 => Just(Step::Fetch),
+        4 => any::<prop::sample::Index>().prop_map(Step::Return),
+        2 => Just(Step::Look),
+        4 => any::<prop::sample::Index>().prop_map(Step::Take),
+        1 => any::<prop::sample::Index>().prop_map(Step::GiveUp),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever the order of both sides' steps, every request comes back as its own, and no kick that is needed is missing.
+    #[test]
+    fn every_request_comes_back(
+        steps in prop::collection::vec(step(), 1..400),
+        start: u16,
+        indirect: bool,
+        entries in prop::sample::select(vec![1_u16, 2, 8, 64]),
+    ) {
+        let mut queue = queue(shape(entries).with(4, 0), indirect);
+        let mut device = Peer::of(&queue);
+        // From anywhere in the indices' range, the wrap included.
+        queue.ring.begin_at(start);
+        device.queue.set_next_avail(start);
+        device.queue.set_next_used(start);
+        device.queue.enable_notification(&device.memory).unwrap();
+        let mut tokens = Vec::new();
+        let mut made = 0_u32;
+        let mut kicked = false;
+        for step in steps {
+            match step {
+                Step::Add { len, out } => {
+                    let mut bytes = vec![0; len];
+                    bytes[len - 1] = made as u8;
+                    let data = if out { Data::Out(bytes) } else { Data::In(bytes) };
+                    match queue.add(&made.to_le_bytes(), data) {
+                        Ok(token) => {
+                            tokens.push((token, made, len, out));
+                            made += 1;
+                        }
+                        Err(refused) => {
+                            // One entry cannot hold head and data without a table.
+                            prop_assert_eq!(refused.error, Error::Full);
+                            prop_assert!(queue.is_full());
+                        }
+                    }
+                }
+                Step::Kick => kicked |= queue.kick(),
+                Step::Fetch => {
+                    kicked |= queue.kick();
+                    let before = device.held.len();
+                    let was_told = core::mem::take(&mut kicked);
+                    device.fetch();
+                    prop_assert!(was_told || device.held.len() == before, "a kick was missing");
+                }
+                Step::Return(index) if !device.held.is_empty() => {
+                    let place = index.index(device.held.len());
+                    device.give_back(place, 0xaa);
+                    device.notify();
+                }
+                Step::Look => drop(queue.look().unwrap()),
+                Step::Take(index) if !tokens.is_empty() => {
+                    let place = index.index(tokens.len());
+                    let (token, number, len, out) = tokens.swap_remove(place);
+                    match queue.take(token) {
+                        Err(token) => tokens.push((token, number, len, out)),
+                        Ok(done) => {
+                            prop_assert_eq!(done.written as usize, if out { 0 } else { len });
+                            let bytes = done.data.into_buffer().unwrap();
+                            prop_assert_eq!(bytes.len(), len);
+                            if out || len > 1 {
+                                prop_assert_eq!(bytes[len - 1], number as u8);
+                            }
+                            prop_assert!(out || bytes[0] == 0xaa);
+                        }
+                    }
+                }
+                Step::GiveUp(index) if !tokens.is_empty() => {
+                    let place = index.index(tokens.len());
+                    queue.abandon(tokens.swap_remove(place).0);
+                }
+                _ => {}
+            }
+        }
+        // Everything comes back in the end.
+        device.fetch();
+        while !device.held.is_empty() {
+            device.give_back(0, 0xaa);
+        }
+        queue.look().unwrap();
+        for (token, ..) in tokens {
+            prop_assert!(queue.take(token).is_ok());
+        }
+        prop_assert_eq!(queue.in_flight(), 0);
+        let numbers: Vec<u32> = device.read.iter().map(|read| u32::from_le_bytes(read[..4].try_into().unwrap())).collect();
+        prop_assert_eq!(numbers, (0..made).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,303 @@
+//! A split virtqueue as the driver writes it (virtio 1.2, section 2.7), with event indices in both directions.
+//!
+//! Owns the rings, their indices and every ordering between the two sides. It knows requests only as numbered slots, each with descriptors and
+//! scratch bytes of its own: which are free, and what they carry, is [`queue`](super::queue)'s business.
+//!
+//! Nothing that this side has written is ever read back from shared memory.
+//!
+//! | this side | orders | partner: the device's |
+//! |---|---|---|
+//! | [`Ring::publish`] | descriptors and the ring's entry before `avail.idx` | acquire of `avail.idx` |
+//! | [`Ring::must_kick`] | `avail.idx` before the look at `avail_event` | `avail_event` before its last look at `avail.idx` |
+//! | [`Ring::next`] | `used.idx` before the used entry and the buffers | release of `used.idx` |
+//! | [`Ring::arm`] | `used_event` before the last look at `used.idx` | `used.idx` before its look at `used_event` |
+
+use super::memory::Memory;
+use core::sync::atomic::{Ordering, fence};
+use hypercall_abi::Gpa;
+use hypercall_abi::device::QueueSetup;
+
+/// Bytes of a descriptor.
+const DESCRIPTOR: usize = 16;
+/// Apart from each other for the caches' sake.
+const LINE: usize = 64;
+/// Descriptor flags.
+const NEXT: u64 = 1;
+const WRITE: u64 = 2;
+const INDIRECT: u64 = 4;
+
+/// The descriptors that a slot can need: head, data, tail.
+pub(super) const SEGMENTS: usize = 3;
+
+/// The device did something that the specification forbids: the ring cannot be trusted any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Broken;
+
+/// Some bytes of a request.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Segment {
+    pub(super) address: u64,
+    pub(super) len: u32,
+    /// Whether the device writes it.
+    pub(super) write: bool,
+}
+
+/// What a ring is to look like.
+#[derive(Clone, Copy)]
+pub(super) struct Dimensions {
+    /// Entries, a power of two, at most 1024.
+    pub(super) entries: u16,
+    /// The most descriptors of a slot, 1 to [`SEGMENTS`].
+    pub(super) segments: u16,
+    /// Whether descriptors may lead to tables.
+    pub(super) indirect: bool,
+    /// Scratch bytes of a slot.
+    pub(super) scratch: usize,
+}
+
+/// See the module's documentation.
+pub(super) struct Ring {
+    memory: Memory,
+    entries: u16,
+    /// Ring entries from one slot's to the next's: its descriptors lie from `slot * stride` on.
+    stride: u16,
+    slots: u16,
+    available: usize,
+    used: usize,
+    /// Where the slots' tables of descriptors begin, if they have any.
+    tables: Option<usize>,
+    scratch: usize,
+    scratch_stride: usize,
+    /// What `avail.idx` is.
+    published: u16,
+    /// What it was at the last look at `avail_event`.
+    looked: u16,
+    /// Used entries consumed so far.
+    consumed: u16,
+    /// What `used.idx` was when last loaded.
+    returned: u16,
+}
+
+impl Ring {
+    pub(super) fn new(dimensions: Dimensions) -> Ring {
+        let Dimensions {
+            entries,
+            segments,
+            indirect,
+            scratch,
+        } = dimensions;
+        // A slot of a single descriptor gains nothing from a table.
+        let indirect = indirect && segments > 1;
+        let stride = if indirect { 1 } else { segments };
+        let slots = entries / stride;
+        let count = usize::from(entries);
+        let available = (count * DESCRIPTOR).next_multiple_of(LINE);
+        // Flags, index, entries, used_event.
+        let used = (available + 6 + 2 * count).next_multiple_of(LINE);
+        // Flags, index, entries, avail_event.
+        let tables = (used + 6 + 8 * count).next_multiple_of(LINE);
+        let tables_len = if indirect {
+            usize::from(slots) * LINE
+        } else {
+            0
+        };
+        let scratch_stride = scratch.next_multiple_of(LINE);
+        Ring {
+            memory: Memory::zeroed(tables + tables_len + usize::from(slots) * scratch_stride),
+            entries,
+            stride,
+            slots,
+            available,
+            used,
+            tables: indirect.then_some(tables),
+            scratch: tables + tables_len,
+            scratch_stride,
+            published: 0,
+            looked: 0,
+            consumed: 0,
+            returned: 0,
+        }
+    }
+
+    /// How many requests fit.
+    pub(super) fn slots(&self) -> u16 {
+        self.slots
+    }
+
+    /// What the device is told of it.
+    pub(super) fn setup(&self, queue: u16, vcpu: u32) -> QueueSetup {
+        QueueSetup {
+            descriptors: Gpa(self.memory.address(0)),
+            available: Gpa(self.memory.address(self.available)),
+            used: Gpa(self.memory.address(self.used)),
+            queue,
+            size: self.entries,
+            vcpu,
+        }
+    }
+
+    /// The address of a slot's scratch bytes.
+    pub(super) fn scratch(&self, slot: u16) -> u64 {
+        self.memory.address(self.scratch_at(slot))
+    }
+
+    fn scratch_at(&self, slot: u16) -> usize {
+        self.scratch + usize::from(slot) * self.scratch_stride
+    }
+
+    /// Fills a slot's scratch bytes from `at` on. The device does not have the slot.
+    pub(super) fn fill(&mut self, slot: u16, at: usize, bytes: &[u8]) {
+        self.memory.write(self.scratch_at(slot) + at, bytes);
+    }
+
+    /// Reads a slot's scratch bytes from `at` on. The device does not have the slot.
+    pub(super) fn read(&self, slot: u16, at: usize, bytes: &mut [u8]) {
+        self.memory.read(self.scratch_at(slot) + at, bytes);
+    }
+
+    /// Leaves the memory to a device that will not let go of it.
+    pub(super) fn leak(&mut self) {
+        core::mem::forget(core::mem::replace(&mut self.memory, Memory::zeroed(1)));
+    }
+
+    /// Hands a slot to the device: 1 to [`SEGMENTS`] segments, those that the device reads first.
+    pub(super) fn publish(&mut self, slot: u16, segments: &[Segment]) {
+        let head = slot * self.stride;
+        match self.tables {
+            Some(tables) if segments.len() > 1 => {
+                let table = tables + usize::from(slot) * LINE;
+                self.describe(table, 0, segments);
+                let len = (segments.len() * DESCRIPTOR) as u64;
+                let words = [self.memory.address(table), len | INDIRECT << 32];
+                self.descriptor(usize::from(head) * DESCRIPTOR, words);
+            }
+            _ => self.describe(usize::from(head) * DESCRIPTOR, head, segments),
+        }
+        let entry = self.available + 4 + 2 * usize::from(self.published & (self.entries - 1));
+        self.memory.word16(entry).store(head, Ordering::Relaxed);
+        self.published = self.published.wrapping_add(1);
+        self.memory
+            .word16(self.available + 2)
+            .store(self.published, Ordering::Release); // the device sees descriptors and entry before this
+    }
+
+    /// Writes a chain of descriptors at `at`, of which the first is number `first` of its table.
+    fn describe(&self, at: usize, first: u16, segments: &[Segment]) {
+        for (index, segment) in segments.iter().enumerate() {
+            let mut word = u64::from(segment.len);
+            if segment.write {
+                word |= WRITE << 32;
+            }
+            if index + 1 < segments.len() {
+                word |= NEXT << 32 | (u64::from(first) + index as u64 + 1) << 48;
+            }
+            self.descriptor(at + index * DESCRIPTOR, [segment.address, word]);
+        }
+    }
+
+    /// Writes one descriptor: its address, and its length, flags and successor in one word.
+    fn descriptor(&self, at: usize, words: [u64; 2]) {
+        self.memory.word64(at).store(words[0], Ordering::Relaxed);
+        self.memory
+            .word64(at + 8)
+            .store(words[1], Ordering::Relaxed);
+    }
+
+    /// As if so many requests had gone through already.
+    #[cfg(test)]
+    pub(super) fn begin_at(&mut self, index: u16) {
+        (self.published, self.looked) = (index, index);
+        (self.consumed, self.returned) = (index, index);
+        let words = [self.available + 2, self.used + 2];
+        words.map(|at| self.memory.word16(at).store(index, Ordering::Relaxed));
+    }
+
+    /// Whether the device asked to be told of what was published since the last look.
+    #[inline]
+    pub(super) fn must_kick(&mut self) -> bool {
+        if self.published == self.looked {
+            return false;
+        }
+        fence(Ordering::SeqCst); // `avail.idx` before `avail_event`: the device stores the one before it looks at the other for the last time
+        let at = self.used + 4 + 8 * usize::from(self.entries);
+        let event = self.memory.word16(at).load(Ordering::Relaxed);
+        let (new, old) = (self.published, self.looked);
+        self.looked = new;
+        crossed(event, new, old)
+    }
+
+    /// The next slot that the device is done with, and how many bytes it says it wrote.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<(u16, u32)>, Broken> {
+        if self.returned == self.consumed {
+            // Acquire: entries and buffers are as the device left them before it stored this.
+            self.returned = self.memory.word16(self.used + 2).load(Ordering::Acquire);
+            if self.returned.wrapping_sub(self.consumed) > self.slots {
+                return Err(Broken);
+            }
+            if self.returned == self.consumed {
+                return Ok(None);
+            }
+        }
+        let entry = self.used + 4 + 8 * usize::from(self.consumed & (self.entries - 1));
+        let head = self.memory.word32(entry).load(Ordering::Relaxed);
+        let written = self.memory.word32(entry + 4).load(Ordering::Relaxed);
+        let (stride, slots) = (u32::from(self.stride), u32::from(self.slots));
+        if !head.is_multiple_of(stride) || head / stride >= slots {
+            return Err(Broken);
+        }
+        self.consumed = self.consumed.wrapping_add(1);
+        Ok(Some(((head / stride) as u16, written)))
+    }
+
+    /// Asks the device for a notification when it has returned `count` more slots, at least 1. `false` where it has done so already.
+    ///
+    /// Until then, and after that one, it sends none.
+    #[inline]
+    pub(super) fn arm(&mut self, count: u16) -> bool {
+        let event = self.consumed.wrapping_add(count).wrapping_sub(1);
+        let at = self.available + 4 + 2 * usize::from(self.entries);
+        self.memory.word16(at).store(event, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // `used_event` before `used.idx`: the device stores the one before it looks at the other
+        let returned = self.memory.word16(self.used + 2).load(Ordering::Relaxed);
+        returned.wrapping_sub(self.consumed) < count
+    }
+}
+
+/// Whether an index that went from `old` to `new` has passed the entry for which the other side wants to be told (section 2.7.7.2).
+fn crossed(event: u16, new: u16, old: u16) -> bool {
+    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_crossed_once_and_over_the_wrap() {
+        assert!(crossed(0, 1, 0));
+        assert!(!crossed(1, 1, 0));
+        assert!(crossed(5, 8, 3));
+        assert!(!crossed(5, 9, 8));
+        assert!(crossed(u16::MAX, 2, u16::MAX - 1));
+        assert!(crossed(u16::MAX - 2, 5, u16::MAX - 2));
+        assert!(!crossed(u16::MAX - 2, 6, 5));
+    }
+
+    #[test]
+    fn slots_are_as_many_as_chains_fit() {
+        let slots = |entries, segments, indirect| {
+            let scratch = 17;
+            Ring::new(Dimensions {
+                entries,
+                segments,
+                indirect,
+                scratch,
+            })
+            .slots()
+        };
+        assert_eq!(slots(8, 1, false), 8);
+        assert_eq!(slots(8, 3, false), 2);
+        assert_eq!(slots(8, 3, true), 8);
+    }
+}
