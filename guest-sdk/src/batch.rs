@@ -14,16 +14,18 @@
 //! results.get(random)?;
 //! # Ok::<(), guest_sdk::batch::Error>(())
 //! ```
+//! A batch made to be [started](Batch::start) is submitted one way instead, and served while this vCPU goes on.
 
-use crate::calls;
 use crate::line;
 use crate::platform::Vcpu;
+use crate::{calls, doorbell, event};
 use alloc::boxed::Box;
 use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 use hypercall_abi::batch::{MAX_ENTRIES, flags};
+use hypercall_abi::vcpu::event::BATCH_SERVED;
 use hypercall_abi::words::EntryWords;
 use hypercall_abi::{Status, call};
 
@@ -127,6 +129,7 @@ pub struct Batch<'a> {
     /// Commands pushed, and of those the ones served: free-running, as the ring's indices.
     pushed: u32,
     served: u32,
+    flags: u32,
     borrowed: PhantomData<&'a mut [u8]>,
     /// The ring is this vCPU's.
     here: PhantomData<*const ()>,
@@ -172,6 +175,7 @@ impl<'a> Batch<'a> {
             entries,
             pushed: 0,
             served: 0,
+            flags,
             borrowed: PhantomData,
             here: PhantomData,
         })
@@ -205,7 +209,6 @@ impl<'a> Batch<'a> {
     /// [`Error::Refused`] where the host served none of it.
     pub fn submit(&mut self) -> Result<Results<'_, 'a>, Error> {
         let ring = Vcpu::current().ring();
-        let first = self.served;
         // Release: the host sees the entries before the count.
         ring.queued.store(self.pushed, Ordering::Release);
         // SAFETY: what the entries point at is borrowed for as long as this batch.
@@ -213,8 +216,14 @@ impl<'a> Batch<'a> {
         if answer.status != Status::OK {
             return Err(Error::Refused(answer.status));
         }
+        self.results()
+    }
+
+    /// What was served since the last results, of a ring that the host is done with.
+    fn results(&mut self) -> Result<Results<'_, 'a>, Error> {
+        let first = self.served;
         // Pairs with the host's release: the answers are there before the count.
-        let served = ring.served.load(Ordering::Acquire);
+        let served = Vcpu::current().ring().served.load(Ordering::Acquire);
         if served == self.pushed {
             self.served = served;
         } else {
@@ -233,6 +242,65 @@ impl<'a> Batch<'a> {
 
     fn entry(&self, place: u32) -> &EntryWords {
         &self.entries[place as usize & (self.entries.len() - 1)]
+    }
+}
+
+impl Batch<'static> {
+    /// A batch of at most `commands` commands, 1 to [`MAX_ENTRIES`], to be [started](Batch::start). What its commands borrow they borrow for ever, as
+    /// nothing makes a program wait for the end of what it has started.
+    ///
+    /// # Errors
+    /// As [`new`](Batch::new); [`Error::Refused`] with `UNSUPPORTED` where the host has no doorbells.
+    pub fn to_start(commands: usize) -> Result<Batch<'static>, Error> {
+        Batch::with_flags(commands, flags::DOORBELL)
+    }
+
+    /// Has everything done that is queued, one way: this vCPU goes on meanwhile.
+    ///
+    /// A batch that was not made [`to_start`](Batch::to_start) is served when its results are waited for.
+    pub fn start(&mut self) -> Pending<'_> {
+        event::take(BATCH_SERVED);
+        let vcpu = Vcpu::current();
+        // Release: the host sees the entries before the count.
+        vcpu.ring().queued.store(self.pushed, Ordering::Release);
+        let started = self.flags & flags::DOORBELL != 0;
+        if started {
+            doorbell::ring(vcpu.index());
+        }
+        Pending {
+            batch: self,
+            started,
+        }
+    }
+}
+
+/// Commands that are being done.
+pub struct Pending<'b> {
+    batch: &'b mut Batch<'static>,
+    started: bool,
+}
+
+impl<'b> Pending<'b> {
+    /// Whether everything was done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        Vcpu::current().ring().served.load(Ordering::Acquire) == self.batch.pushed
+    }
+
+    /// Waits until the commands are done. Those that only a submission by call can do are done by this.
+    ///
+    /// # Errors
+    /// As [`submit`](Batch::submit).
+    pub fn wait(self) -> Result<Results<'b, 'static>, Error> {
+        if self.started && !self.is_done() {
+            // Without a deadline: the host raises it whether it has come to the end or to what it cannot do.
+            let _ = event::wait(BATCH_SERVED, None);
+        }
+        if self.is_done() {
+            self.batch.results()
+        } else {
+            self.batch.submit()
+        }
     }
 }
 

@@ -109,6 +109,9 @@ impl<B: Buffer> Queue<B> {
             scratch: shape.head + shape.tail,
         });
         let count = ring.slots();
+        if count == 0 {
+            return None;
+        }
         let slots = (0..count).map(|slot| Slot {
             state: State::Free,
             next: (slot + 1 < count).then_some(slot + 1),
@@ -118,7 +121,7 @@ impl<B: Buffer> Queue<B> {
         });
         Some(Queue {
             slots: slots.collect(),
-            free: (count > 0).then_some(0),
+            free: Some(0),
             ready: None,
             newest: None,
             in_flight: 0,

@@ -74,13 +74,28 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {}
 
 /// A request that was not made, with what it would have carried.
-#[derive(Debug)]
 pub struct Refused<B> {
     /// Why.
     pub error: Error,
     /// The data, as it was.
     pub data: Data<B>,
 }
+
+impl<B> fmt::Debug for Refused<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> fmt::Display for Refused<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<B> core::error::Error for Refused<B> {}
 
 impl<B> From<Refused<B>> for Error {
     fn from(refused: Refused<B>) -> Error {

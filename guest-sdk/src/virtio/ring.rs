@@ -209,7 +209,9 @@ impl Ring {
         (self.published, self.looked) = (index, index);
         (self.consumed, self.returned) = (index, index);
         let words = [self.available + 2, self.used + 2];
-        words.map(|at| self.memory.word16(at).store(index, Ordering::Relaxed));
+        for at in words {
+            self.memory.word16(at).store(index, Ordering::Relaxed);
+        }
     }
 
     /// Whether the device asked to be told of what was published since the last look.
