@@ -51,6 +51,8 @@
 mod buffer;
 pub mod device;
 mod memory;
+#[cfg(test)]
+mod peer;
 mod queue;
 mod request;
 mod ring;
@@ -64,4 +66,4 @@ pub use queue::Queue;
 pub use request::{Completion, Error, MAX_HEAD, MAX_TAIL, Refused, Shape, Token};
 pub use setup::{Device, Setup, SetupError};
 pub use shared::{Pending, SharedQueue};
-pub use watch::{EVENTS, settle};
+pub use watch::settle;

@@ -78,6 +78,8 @@ pub struct Queue<B> {
     popper: Option<Waker>,
     /// Who waits for a free slot.
     room: Vec<Waker>,
+    /// Who is to be woken.
+    woken: Vec<Waker>,
     broken: bool,
     shape: Shape,
     link: Arc<Link>,
@@ -128,6 +130,7 @@ impl<B: Buffer> Queue<B> {
             waiting: 0,
             popper: None,
             room: Vec::with_capacity(count.into()),
+            woken: Vec::with_capacity(2 * usize::from(count) + 1),
             broken: false,
             ring,
             shape,
@@ -264,11 +267,10 @@ impl<B: Buffer> Queue<B> {
         ring
     }
 
-    /// Looks at what the device has returned, wakes whom it concerns, and says how many requests that were. Wakers run while
-    /// the queue is borrowed, and must not use it.
+    /// Looks at what the device has returned, and says how many requests that were. Whom they concern is to be [woken](Queue::woken).
     ///
     /// # Errors
-    /// [`Error::Broken`], [`Error::Stopped`]; everybody who waits is woken then.
+    /// [`Error::Broken`], [`Error::Stopped`], which concern everybody.
     pub fn look(&mut self) -> Result<usize, Error> {
         let mut count = 0;
         let result = loop {
@@ -299,7 +301,7 @@ impl<B: Buffer> Queue<B> {
                 place.state = State::Done(written);
                 if let Some(waker) = place.waker.take() {
                     self.waiting -= 1;
-                    waker.wake();
+                    self.woken.push(waker);
                 }
             }
             State::Posted => {
@@ -308,9 +310,7 @@ impl<B: Buffer> Queue<B> {
                     Some(before) => self.slots[usize::from(before)].next = Some(slot),
                     None => self.ready = Some(slot),
                 }
-                if let Some(waker) = self.popper.take() {
-                    waker.wake();
-                }
+                self.woken.extend(self.popper.take());
             }
             State::Abandoned => drop(self.release(slot)),
             State::Free | State::Done(_) | State::Ready(_) => return Err(Broken),
@@ -326,7 +326,7 @@ impl<B: Buffer> Queue<B> {
         place.next = self.free.replace(slot);
         self.waiting -= u16::from(place.waker.take().is_some());
         let data = core::mem::replace(&mut place.data, Data::None);
-        self.room.drain(..).for_each(Waker::wake);
+        self.woken.append(&mut self.room);
         data
     }
 

@@ -21,11 +21,11 @@
 use super::queue::block::{Place, block};
 use super::watch::{self, Watch};
 use super::{Buffer, Completion, Data, Error, Queue, Refused, Token};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::Mutex;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 struct Shared<B> {
     queue: Mutex<Queue<B>>,
@@ -41,6 +41,22 @@ impl<B> Clone for SharedQueue<B> {
     }
 }
 
+impl<B: Buffer> Shared<B> {
+    /// Works under the lock, and wakes after it.
+    fn with<T>(&self, work: impl FnOnce(&mut Queue<B>) -> T) -> T {
+        let result = work(&mut self.queue.lock());
+        // Nothing is locked while a waker runs: it may drop a task with whatever requests it has.
+        while let Some(waker) = self.woken() {
+            waker.wake();
+        }
+        result
+    }
+
+    fn woken(&self) -> Option<Waker> {
+        self.queue.lock().woken()
+    }
+}
+
 impl<B: Buffer> SharedQueue<B> {
     /// Shares a queue. From now on [`settle`](super::settle) looks at it on its vCPU.
     #[must_use]
@@ -53,9 +69,9 @@ impl<B: Buffer> SharedQueue<B> {
         SharedQueue(shared)
     }
 
-    /// The queue itself, locked.
-    pub fn lock(&self) -> MutexGuard<'_, Queue<B>> {
-        self.0.queue.lock()
+    /// Does something with the queue itself, locked.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Queue<B>) -> T) -> T {
+        self.0.with(work)
     }
 
     /// Makes a request. The device is told when the first of several is awaited, waited for or [kicked](Queue::kick).
@@ -63,9 +79,7 @@ impl<B: Buffer> SharedQueue<B> {
     /// # Errors
     /// A [`Refused`], with the data: [`Error::Full`] among them.
     pub fn submit(&self, head: &[u8], data: Data<B>) -> Result<Pending<B>, Refused<B>> {
-        let mut queue = self.lock();
-        let token = queue.add(head, data)?;
-        drop(queue);
+        let token = self.with(|queue| queue.add(head, data))?;
         Ok(Pending {
             queue: self.clone(),
             token: Some(token),
@@ -79,15 +93,14 @@ impl<B: Buffer> SharedQueue<B> {
     pub async fn request(&self, head: &[u8], data: Data<B>) -> Result<Completion<B>, Error> {
         let mut data = data;
         let pending = poll_fn(|context| {
-            let mut queue = self.lock();
-            match queue.add_if_room(head, &mut data) {
+            self.with(|queue| match queue.add_if_room(head, &mut data) {
                 Some(made) => Poll::Ready(made),
                 None => {
                     queue.wake_when_room(context.waker());
                     queue.kick();
                     Poll::Pending
                 }
-            }
+            })
         });
         let token = Some(pending.await?);
         let queue = self.clone();
@@ -101,10 +114,11 @@ impl<B: Buffer> SharedQueue<B> {
     pub fn request_blocking(&self, head: &[u8], data: Data<B>) -> Result<Completion<B>, Error> {
         let mut data = data;
         let token = block(self.0.place, |arm| {
-            let mut queue = self.lock();
-            let half = queue.in_flight() / 2;
-            queue.attempt(arm.then_some(half), |queue| {
-                queue.add_if_room(head, &mut data)
+            self.with(|queue| {
+                let half = queue.in_flight() / 2;
+                queue.attempt(arm.then_some(half), |queue| {
+                    queue.add_if_room(head, &mut data)
+                })
             })
         })?;
         let queue = self.clone();
@@ -117,15 +131,13 @@ impl<B: Buffer> SharedQueue<B> {
     /// # Errors
     /// [`Error::Broken`], [`Error::Stopped`].
     pub fn poll_pop(&self, context: &mut Context<'_>) -> Poll<Result<Completion<B>, Error>> {
-        let mut queue = self.lock();
-        match queue.attempt(None, Queue::pop) {
-            Ok(Some(done)) => Poll::Ready(Ok(done)),
-            Ok(None) => {
+        self.with(|queue| match queue.attempt(None, Queue::pop).transpose() {
+            Some(result) => Poll::Ready(result),
+            None => {
                 queue.wake_when_ready(context.waker());
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(error)),
-        }
+        })
     }
 
     /// Whether a request can be made; wakes the context's task when one can.
@@ -133,15 +145,14 @@ impl<B: Buffer> SharedQueue<B> {
     /// # Errors
     /// [`Error::Broken`], [`Error::Stopped`].
     pub fn poll_room(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut queue = self.lock();
-        match queue.attempt(None, |queue| (!queue.is_full()).then_some(())) {
-            Ok(Some(())) => Poll::Ready(Ok(())),
-            Ok(None) => {
+        let free = |queue: &mut Queue<B>| (!queue.is_full()).then_some(());
+        self.with(|queue| match queue.attempt(None, free).transpose() {
+            Some(result) => Poll::Ready(result),
+            None => {
                 queue.wake_when_room(context.waker());
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(error)),
-        }
+        })
     }
 
     /// Blocks until a posted request is completed.
@@ -150,7 +161,7 @@ impl<B: Buffer> SharedQueue<B> {
     /// [`Error::Broken`], [`Error::Stopped`], [`Error::OtherVcpu`].
     pub fn pop_blocking(&self) -> Result<Completion<B>, Error> {
         block(self.0.place, |arm| {
-            self.lock().attempt(arm.then_some(1), Queue::pop)
+            self.with(|queue| queue.attempt(arm.then_some(1), Queue::pop))
         })
     }
 }
@@ -179,15 +190,16 @@ impl<B: Buffer> Watch for Shared<B> {
     }
 
     fn look(&self) -> bool {
-        let mut queue = self.queue.lock();
-        let awaited = queue.awaited();
-        // An error wakes everybody.
-        queue.look().map_or(awaited, |found| found > 0)
+        self.with(|queue| {
+            let awaited = queue.awaited();
+            // An error wakes everybody.
+            queue.look().map_or(awaited, |found| found > 0)
+        })
     }
 
     fn arm(&self) -> bool {
         // An error has woken everybody: there is something to do.
-        self.queue.lock().arm_for_waiters().unwrap_or(false)
+        self.with(|queue| queue.arm_for_waiters().unwrap_or(false))
     }
 }
 
@@ -208,9 +220,7 @@ impl<B: Buffer> Pending<B> {
         let shared = &self.queue;
         let token = &mut self.token;
         block(shared.0.place, |arm| {
-            shared
-                .lock()
-                .attempt(arm.then_some(1), |queue| queue.take_if(token))
+            shared.with(|queue| queue.attempt(arm.then_some(1), |queue| queue.take_if(token)))
         })
     }
 }
@@ -219,25 +229,29 @@ impl<B: Buffer> Future for Pending<B> {
     type Output = Result<Completion<B>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let mut queue = this.queue.0.queue.lock();
-        match queue.attempt(None, |queue| queue.take_if(&mut this.token)) {
-            Ok(Some(done)) => Poll::Ready(Ok(done)),
-            Ok(None) => {
-                if let Some(token) = &this.token {
-                    queue.wake_when_done(token, context.waker());
+        let Pending { queue, token } = self.get_mut();
+        queue.with(|queue| {
+            let done = queue.attempt(None, |queue| queue.take_if(token));
+            match (done.transpose(), token) {
+                (Some(result), _) => Poll::Ready(result),
+                (None, token) => {
+                    if let Some(token) = token {
+                        queue.wake_when_done(token, context.waker());
+                    }
+                    Poll::Pending
                 }
-                Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(error)),
-        }
+        })
     }
 }
 
 impl<B: Buffer> Drop for Pending<B> {
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
-            self.queue.lock().abandon(token);
+            self.queue.with(|queue| queue.abandon(token));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,8 @@
 //! use guest_sdk::{event, virtio};
 //! loop {
 //!     run_tasks();
-//!     if !virtio::settle() {
-//!         let _ = event::wait(virtio::EVENTS | event::USER_EVENTS, None);
+//!     if let Some(events) = virtio::settle() {
+//!         let _ = event::wait(events | event::USER_EVENTS, None);
 //!     }
 //! }
 //! ```
@@ -18,8 +18,6 @@ use crate::sync::Mutex;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use hypercall_abi::map::MAX_VCPUS;
-
-pub use hypercall_abi::vcpu::event::DEVICE_EVENTS as EVENTS;
 
 /// A queue as this module sees it.
 pub(super) trait Watch: Send + Sync {
@@ -44,17 +42,24 @@ pub(super) fn add(vcpu: u32, queue: &Arc<dyn Watch>) {
     }
 }
 
-/// Looks at every shared queue of this vCPU and wakes whom the completions concern. Where there are none, the devices are asked to
-/// raise [their events](EVENTS) for the next ones. Says whether anybody may have been woken: if not, this vCPU may sleep until an event.
+/// Looks at every shared queue of this vCPU and wakes whom the completions concern: `None` where there were any. Otherwise the devices are asked
+/// to tell of the next ones, and this vCPU may sleep until one of the events that are returned.
 ///
 /// An executor calls this when its tasks have nothing to do, and again after it slept: while it is busy, completions cost no events.
-pub fn settle() -> bool {
-    let list = WATCHED[Vcpu::current().index() as usize].lock();
-    let queues = || list.iter().filter_map(Weak::upgrade);
+pub fn settle() -> Option<u64> {
+    let vcpu = Vcpu::current().index();
+    let events = queues(vcpu).fold(0, |events, queue| events | queue.event());
     // Taken before the look: what comes after it raises the event again.
-    let events = queues().fold(0, |events, queue| events | queue.event());
     event::take(events);
     // Counted, so that each of them is looked at.
-    let found = queues().filter(|queue| queue.look()).count();
-    found > 0 || queues().filter(|queue| !queue.arm()).count() > 0
+    let busy = queues(vcpu).filter(|queue| queue.look()).count() > 0
+        || queues(vcpu).filter(|queue| !queue.arm()).count() > 0;
+    (!busy).then_some(events)
+}
+
+/// A vCPU's queues. The list is not locked while one of them is used.
+fn queues(vcpu: u32) -> impl Iterator<Item = Arc<dyn Watch>> {
+    (0..)
+        .map_while(move |at| Some(WATCHED.get(vcpu as usize)?.lock().get(at)?.upgrade()))
+        .flatten()
 }

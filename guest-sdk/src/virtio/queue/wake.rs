@@ -28,19 +28,23 @@ impl<B: Buffer> Queue<B> {
         }
     }
 
+    /// Somebody to wake, after a look, a take, a pop or an abandon. Nothing may be locked meanwhile that a waker, or a task that it
+    /// drops, uses: a [`SharedQueue`](crate::virtio::SharedQueue) sees to that.
+    pub fn woken(&mut self) -> Option<Waker> {
+        self.woken.pop()
+    }
+
     /// Whether anybody waits, for whatever.
     pub(in crate::virtio) fn awaited(&self) -> bool {
         self.waiting > 0 || self.popper.is_some() || !self.room.is_empty()
     }
 
-    /// Wakes everybody who waits, for whatever.
+    /// Everybody who waits, for whatever, is to be woken.
     pub(in crate::virtio) fn wake_all(&mut self) {
         self.waiting = 0;
         let asked = self.slots.iter_mut().filter_map(|slot| slot.waker.take());
-        asked
-            .chain(self.popper.take())
-            .chain(self.room.drain(..))
-            .for_each(Waker::wake);
+        self.woken.extend(asked.chain(self.popper.take()));
+        self.woken.append(&mut self.room);
     }
 
     /// Asks the device for an event when it has returned `count` more requests, at least 1, at most those in flight. Says `false` where
