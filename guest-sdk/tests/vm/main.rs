@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod devices;
 mod events;
 mod faults;
 mod memory;
@@ -12,6 +13,11 @@ mod threads;
 mod transports;
 
 guest_sdk::test_main!(
+    devices::a_device_is_found_and_taken_once,
+    devices::requests_in_flight_are_all_answered,
+    devices::a_queue_serves_tasks,
+    devices::a_queue_is_reset_with_requests_in_flight,
+    devices::a_refused_setup_gives_the_device_back,
     events::a_notification_crosses_vcpus,
     events::a_deadline_ends_a_wait,
     faults::a_breakpoint_is_survived,
@@ -40,4 +46,5 @@ guest_sdk::test_main!(
     transports::a_batch_is_used_many_times,
     transports::a_stopping_batch_stops,
     transports::one_batch_at_a_time,
+    transports::a_started_batch_is_served_meanwhile,
 );

@@ -166,3 +166,27 @@ pub fn one_batch_at_a_time() {
     assert!(Batch::new(1).is_ok());
     assert!(Batch::new(0).is_err() && Batch::new(1025).is_err());
 }
+
+/// Whoever serves it: the doorbell's listener, or what is left by the wait.
+pub fn a_started_batch_is_served_meanwhile() {
+    let offered = platform::boot().features & feature::DOORBELL != 0;
+    let mut batch = match Batch::to_start(8) {
+        Ok(batch) => batch,
+        Err(error) => return assert!(!offered, "{error}"),
+    };
+    for round in 0..300 {
+        let null = batch.push(Command::null()).unwrap();
+        let nobody = batch.push(Command::notify(77, 0)).unwrap();
+        let text = batch.push(Command::console_write(1, b"")).unwrap();
+        if round % 3 == 0 {
+            // Not waited for: the next results are of both.
+            batch.start();
+            batch.push(Command::null()).unwrap();
+        }
+        let results = batch.start().wait().unwrap();
+        assert_eq!(results.done(), if round % 3 == 0 { 4 } else { 3 });
+        assert_eq!(results.get(null), Ok(()));
+        assert_eq!(results.get(nobody), Err(Error::Refused(Status::NOT_FOUND)));
+        assert_eq!(results.get(text), Ok(0));
+    }
+}

@@ -1,0 +1,150 @@
+//! Queues over a real device: the one that gives random numbers.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Waker};
+use guest_sdk::event;
+use guest_sdk::virtio::{
+    Completion, Data, Device, Queue, SetupError, Shape, SharedQueue, device, kind, settle,
+};
+
+fn rng(entries: u16) -> (Queue<Vec<u8>>, Device) {
+    let mut setup = device::find(kind::RNG, 0).unwrap().take().unwrap();
+    setup.negotiate(0).unwrap();
+    let queue = setup.queue(0, Shape::new(entries)).unwrap();
+    (queue, setup.start().unwrap())
+}
+
+fn buffer() -> Data<Vec<u8>> {
+    Data::In(vec![0; 32])
+}
+
+fn bytes(done: Completion<Vec<u8>>) -> Vec<u8> {
+    assert_eq!(done.written, 32);
+    done.data.into_buffer().unwrap()
+}
+
+fn all_differ(mut all: Vec<Vec<u8>>) {
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
+    assert!(!all.contains(&vec![0; 32]));
+}
+
+pub fn a_device_is_found_and_taken_once() {
+    assert!(device::find(kind::RNG, 1).is_none());
+    let entry = device::find_named(kind::RNG, "rng").unwrap();
+    assert_eq!((entry.queues(), entry.broken()), (1, false));
+    assert_eq!(device::all().count(), 1);
+    for _ in 0..3 {
+        let (queue, device) = rng(8);
+        assert_eq!(entry.take().err(), Some(SetupError::Taken));
+        drop(device);
+        assert_eq!(entry.take().err(), Some(SetupError::Taken));
+        assert_eq!(queue.health(), Err(guest_sdk::virtio::Error::Stopped));
+    }
+}
+
+/// More requests than the indices count, a full queue at a time.
+pub fn requests_in_flight_are_all_answered() {
+    let (mut queue, _device) = rng(64);
+    let mut all = Vec::new();
+    for round in 0..1_100 {
+        let tokens: Vec<_> = (0..64).map(|_| queue.add(&[], buffer()).unwrap()).collect();
+        assert!(queue.is_full());
+        for token in tokens {
+            let bytes = bytes(queue.wait(token).unwrap());
+            if round % 100 == 0 {
+                all.push(bytes);
+            }
+        }
+    }
+    all_differ(all);
+}
+
+/// A task's waker: a flag, and no event, as nothing wakes it but this vCPU.
+struct Flag(AtomicBool);
+
+impl alloc::task::Wake for Flag {
+    fn wake(self: Arc<Flag>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+type Task = (Pin<Box<dyn Future<Output = Vec<Vec<u8>>>>>, Arc<Flag>);
+
+/// More tasks than requests fit.
+pub fn a_queue_serves_tasks() {
+    let (queue, _device) = rng(4);
+    let queue = SharedQueue::new(queue);
+    let mut tasks: Vec<Task> = (0..10)
+        .map(|_| {
+            let queue = queue.clone();
+            let task = async move {
+                let mut all = Vec::new();
+                for _ in 0..50 {
+                    all.push(bytes(queue.request(&[], buffer()).await.unwrap()));
+                }
+                all
+            };
+            let task: Pin<Box<dyn Future<Output = Vec<Vec<u8>>>>> = Box::pin(task);
+            (task, Arc::new(Flag(AtomicBool::new(true))))
+        })
+        .collect();
+    let mut all = Vec::new();
+    while !tasks.is_empty() {
+        let mut ran = false;
+        tasks.retain_mut(|(task, flag)| {
+            if !flag.0.swap(false, Ordering::Relaxed) {
+                return true;
+            }
+            ran = true;
+            let waker = Waker::from(Arc::clone(flag));
+            match task.as_mut().poll(&mut Context::from_waker(&waker)) {
+                core::task::Poll::Ready(mut values) => {
+                    all.append(&mut values);
+                    false
+                }
+                core::task::Poll::Pending => true,
+            }
+        });
+        if !ran && let Some(events) = settle() {
+            event::wait(events, None).unwrap();
+        }
+    }
+    assert_eq!(all.len(), 500);
+    all_differ(all);
+}
+
+pub fn a_queue_is_reset_with_requests_in_flight() {
+    for _ in 0..50 {
+        let (queue, device) = rng(64);
+        let queue = SharedQueue::new(queue);
+        let pending: Vec<_> = (0..64)
+            .map(|_| queue.submit(&[], buffer()).unwrap())
+            .collect();
+        queue.with(Queue::kick);
+        drop(device);
+        drop(queue);
+        drop(pending);
+    }
+}
+
+pub fn a_refused_setup_gives_the_device_back() {
+    let entry = device::find(kind::RNG, 0).unwrap();
+    for _ in 0..2 {
+        let mut setup = entry.take().unwrap();
+        let unnegotiated = setup.queue::<Vec<u8>>(0, Shape::new(8)).err();
+        assert!(matches!(unnegotiated, Some(SetupError::Refused(_))));
+        setup.negotiate(0).unwrap();
+        let none = setup.queue::<Vec<u8>>(1, Shape::new(8)).err();
+        assert_eq!(none, Some(SetupError::Queue));
+        assert!(matches!(setup.start().err(), Some(SetupError::Refused(_))));
+    }
+}
