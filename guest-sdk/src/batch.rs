@@ -90,7 +90,7 @@ impl<'a> Command<'a, ()> {
         Command::new(call::RANDOM, args, drop)
     }
 
-    /// As [`event::notify`](crate::event::notify), but always with a call.
+    /// As [`event::notify`], but always with a call.
     #[must_use]
     pub fn notify(vcpu: u32, events: u64) -> Command<'a, ()> {
         Command::new(call::NOTIFY, [vcpu.into(), events, 0], drop)

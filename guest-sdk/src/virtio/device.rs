@@ -1,6 +1,6 @@
 //! The devices of this VM: what each is, what it offers, and its configuration space.
 //!
-//! Owns the reading of the [device table](hypercall_abi::device). Taking a device and setting it up is [`setup`](super::setup)'s business.
+//! Owns the reading of the [device table](hypercall_abi::device). Taking a device and setting it up is [`Setup`](super::Setup)'s business.
 //!
 //! ```
 //! use guest_sdk::virtio::{device, kind};
