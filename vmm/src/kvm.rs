@@ -138,7 +138,7 @@ pub(crate) fn create_vm(kvm: &Kvm, memory: &Memory) -> Result<VmFd, Error> {
         userspace_addr: memory.host_address(),
     };
     // SAFETY: the range is a mapping that `memory` owns and that nothing in this process takes references into; the
-    // VM's owner drops the VM before the memory (`Shared` holds both, in that order).
+    // VM's owner drops the VM before the memory (`Machine` holds both, in that order).
     unsafe { vm.set_user_memory_region(slot) }.map_err(refused("KVM_SET_USER_MEMORY_REGION"))?;
     Ok(vm)
 }

@@ -38,6 +38,7 @@ mod kvm;
 pub mod launch;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod line;
+mod machine;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod memory;
 pub mod outcome;

@@ -1,4 +1,4 @@
-//! What all threads of one VM share: the machine itself, and how it comes to an end.
+//! What all threads of one VM share, and how it comes to an end. All but KVM's part, which is [`Machine`](crate::machine::Machine)'s.
 //!
 //! The first thread to end the VM decides how; every other one finds out when it next looks, and is made to look.
 
@@ -10,7 +10,6 @@ use crate::console::Console;
 use crate::doorbell::Doorbells;
 use crate::io::Io;
 use crate::kick::Seat;
-use crate::kvm::Processor;
 use crate::memory::Memory;
 use crate::poller::Polling;
 use crate::recent::Recent;
@@ -24,7 +23,6 @@ use hypercall_abi::Gpa;
 use hypercall_abi::line::Claim;
 use hypercall_abi::map::vcpu_page;
 use hypercall_abi::vcpu::{VcpuPage, event};
-use kvm_ioctls::VmFd;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -33,17 +31,15 @@ use std::time::Instant;
 
 /// A VM's threads' common ground.
 pub(crate) struct Shared {
-    // Before `memory`: the VM's slot points into it, and fields drop in order.
-    pub vm: VmFd,
-    pub memory: Arc<Memory>,
+    // Before `memory`: it keeps the VM, whose slot points into that, and fields drop in order.
     pub doorbells: Doorbells,
+    pub memory: Arc<Memory>,
     /// The devices, until the I/O thread takes them.
     pub devices: Mutex<Vec<Station>>,
     /// How many there are.
     pub device_count: u32,
     /// The I/O thread, once something needed it; nothing inside where it could not be started.
     pub io: OnceLock<Option<Io>>,
-    pub processor: &'static Processor,
     pub clock: Clock,
     pub console: Console,
     /// What is there beside the calls, if the configuration asks for it.

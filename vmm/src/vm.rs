@@ -7,6 +7,7 @@ use crate::devices;
 use crate::doorbell::Doorbells;
 use crate::image::Plan;
 use crate::kvm::{self, Processor, refused};
+use crate::machine::Machine;
 use crate::memory::{Memory, OutOfRange};
 use crate::outcome::Outcome;
 use crate::platform::{Boot, Layout, corner, gate, map_all};
@@ -127,7 +128,7 @@ impl Vm {
             &name,
         )?;
 
-        let vm = kvm::create_vm(&kvm, &memory)?;
+        let vm = Arc::new(kvm::create_vm(&kvm, &memory)?);
         let fd = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
         let khz = processor.tsc_khz(&fd)?;
         let clock = Clock::start(khz, || registers::guest_tsc(&fd))?;
@@ -141,13 +142,11 @@ impl Vm {
             source,
         })?;
         let shared = Arc::new_cyclic(|shared: &Weak<Shared>| Shared {
-            vm,
             devices: Mutex::new(stations(devices, &memory, shared, config.machine.vcpus)),
             device_count: identities.len() as u32,
-            doorbells: Doorbells::default(),
+            doorbells: Doorbells::new(Some(Arc::clone(&vm))),
             io: OnceLock::new(),
             memory,
-            processor,
             clock,
             console,
             trapped: config.machine.trapped.then(Trapped::new),
@@ -170,7 +169,12 @@ impl Vm {
             stack,
             argument: map::BOOT_PAGE,
         });
-        let first = Vcpu::create(Arc::clone(&shared), slot, 0, fd)?;
+        let machine = Arc::new(Machine {
+            vm,
+            processor,
+            shared: Arc::clone(&shared),
+        });
+        let first = Vcpu::create(machine, slot, 0, fd)?;
         Ok(Vm { shared, first })
     }
 

@@ -2,12 +2,11 @@
 
 use super::{Answer, Caller, carried};
 use crate::memory::{claim, copy};
-use crate::shared::lock;
-use crate::vcpu::Vcpu;
+use crate::shared::{Shared, lock};
 use hypercall_abi::batch::{MAX_ENTRIES, flags};
 use hypercall_abi::{Gpa, Status, call};
-use std::sync::TryLockError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, TryLockError};
 
 /// How many entries ahead of its work the host claims their cache lines: they come from another core, one by one otherwise.
 const AHEAD: u32 = 12;
@@ -23,10 +22,10 @@ pub(crate) struct Ring {
     served: u32,
 }
 
-pub(super) fn setup(vcpu: &mut Vcpu) -> Result<u64, Status> {
-    let shared = &vcpu.shared;
-    let slot = shared.slot(vcpu.index).ok_or(Status::NOT_FOUND)?;
-    let words = shared.memory.ring(vcpu.index)?;
+pub(super) fn setup(shared: &Arc<Shared>, index: u32) -> Result<u64, Status> {
+    let slot = shared.slot(index).ok_or(Status::NOT_FOUND)?;
+    let memory = &shared.memory;
+    let words = memory.ring(index)?;
     let entries = Gpa(words.entries_gpa.load(Ordering::Relaxed));
     let told = words.flags.load(Ordering::Relaxed);
     let ring = match words.entries.load(Ordering::Relaxed) {
@@ -36,7 +35,7 @@ pub(super) fn setup(vcpu: &mut Vcpu) -> Result<u64, Status> {
         }
         _ if told & !flags::ALL != 0 => return Err(Status::BAD_ARGUMENT),
         count => {
-            shared.memory.entries(entries, count)?;
+            memory.entries(entries, count)?;
             Some(Ring {
                 entries,
                 count,
@@ -52,7 +51,7 @@ pub(super) fn setup(vcpu: &mut Vcpu) -> Result<u64, Status> {
     let before = std::mem::replace(&mut *lock(&slot.ring), ring);
     if by_doorbell || before.is_some_and(|ring| ring.by_doorbell) {
         let io = shared.io().ok_or(Status::IO)?;
-        match io.batch(vcpu.index, by_doorbell) {
+        match io.batch(index, by_doorbell) {
             (Status::OK, _) => {}
             (status, _) => return Err(status),
         }

@@ -109,14 +109,14 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu, number: u32, args: &[u64; 6]) -> Result<
     Ok(match number {
         call::EXIT => core::exit(a0),
         call::PANIC => core::panic(vcpu, a0)?,
-        call::LINE => line::serve(vcpu),
+        call::LINE => line::serve(&mut vcpu.caller()),
         call::WAIT => event::wait(vcpu, a0, a1),
         call::VCPU_START => vcpu::start(vcpu, a0, a1, a2, a3)?,
         call::VCPU_STOP => vcpu::stop(vcpu, a0),
         call::MMU_FLUSH => memory::flush(vcpu)?,
         call::FAULT_HANDLER => fault::handler(vcpu, a0, a1).into(),
         call::FAULT_RETURN => fault::leave(vcpu, a0),
-        call::BATCH_SETUP => batch::setup(vcpu).into(),
+        call::BATCH_SETUP => batch::setup(&vcpu.shared, vcpu.index).into(),
         call::DEVICE_RESET | call::DEVICE_FEATURES | call::QUEUE_SETUP | call::DEVICE_START => {
             device::request(vcpu, number, a0, a1)
         }

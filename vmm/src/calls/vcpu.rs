@@ -38,7 +38,7 @@ pub(super) fn start(
         argument,
     });
     if !slot.threaded.swap(true, Ordering::AcqRel) {
-        Vcpu::spawn(shared, slot, index)?;
+        Vcpu::spawn(&vcpu.machine, slot, index)?;
     }
     slot.bell.ring();
     Ok(Reply::Answer(Status::OK, 0))

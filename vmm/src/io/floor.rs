@@ -123,7 +123,7 @@ impl Floor {
                 }
                 // Fails only for what is not watched.
                 let _ = ops.remove(Events::empty(&bell));
-                self.shared.doorbells.forget(&self.shared.vm, number);
+                self.shared.doorbells.forget(number);
             }
         }
         let mut sources = Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
@@ -132,7 +132,7 @@ impl Floor {
             return answer;
         }
         for (number, queue) in station.doorbells() {
-            let Ok(bell) = self.shared.doorbells.listen(&self.shared.vm, number) else {
+            let Ok(bell) = self.shared.doorbells.listen(number) else {
                 return (Status::IO, 0);
             };
             let kick = data(party::KICK.saturating_add(index), queue);
@@ -153,10 +153,10 @@ impl Floor {
         let shared = &self.shared;
         if let Some(bell) = self.batches.remove(&vcpu) {
             let _ = ops.remove(Events::empty(&bell));
-            shared.doorbells.forget(&shared.vm, vcpu);
+            shared.doorbells.forget(vcpu);
         }
         if listen {
-            let Ok(bell) = shared.doorbells.listen(&shared.vm, vcpu) else {
+            let Ok(bell) = shared.doorbells.listen(vcpu) else {
                 return (Status::IO, 0);
             };
             let events = Events::with_data(&bell, data(party::BATCH, vcpu), EventSet::IN);

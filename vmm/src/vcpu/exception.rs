@@ -105,7 +105,7 @@ impl Vcpu {
         };
         self.handling = Some(vector);
         registers::leave_ring0(&self.fd, sregs)?;
-        let flags = registers::flags(0, self.shared.processor.iopl);
+        let flags = registers::flags(0, self.machine.processor.iopl);
         let regs = self.registers();
         (regs.rip, regs.rsp, regs.rdi, regs.rflags) =
             (handler.entry, rsp, rsp.wrapping_add(8), flags);
@@ -143,7 +143,7 @@ impl Vcpu {
     /// Continues where a frame says.
     pub(crate) fn leave_handler(&mut self, frame: &FaultFrame) {
         self.handling = None;
-        let flags = registers::flags(frame.rflags, self.shared.processor.iopl);
+        let flags = registers::flags(frame.rflags, self.machine.processor.iopl);
         let regs = self.registers();
         registers::set_general(regs, frame.gpr);
         (regs.rip, regs.rflags) = (frame.rip, flags);

@@ -12,6 +12,7 @@ use crate::backtrace::{self, MAX_FRAMES};
 use crate::calls::Caller;
 use crate::fault::{CallRecord, Cause, Fault, Registers};
 use crate::kvm::refused;
+use crate::machine::Machine;
 use crate::poller::Density;
 use crate::shared::{Shared, Slot, Start, lock};
 use crate::stats::{ExitKind, Stats};
@@ -35,6 +36,7 @@ use std::thread;
 pub(crate) struct Vcpu {
     pub(crate) index: u32,
     fd: VcpuFd,
+    pub(crate) machine: Arc<Machine>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Arc<Slot>,
     stats: Stats,
@@ -83,15 +85,17 @@ pub(crate) enum Next {
 impl Vcpu {
     /// Makes the vCPU with the host's whole processor, without a start.
     pub fn create(
-        shared: Arc<Shared>,
+        machine: Arc<Machine>,
         slot: Arc<Slot>,
         index: u32,
         fd: VcpuFd,
     ) -> Result<Vcpu, Error> {
+        let shared = Arc::clone(&machine.shared);
         let density = shared.polling.density();
         let mut vcpu = Vcpu {
             index,
             fd,
+            machine,
             shared,
             slot,
             stats: Stats::default(),
@@ -101,7 +105,7 @@ impl Vcpu {
             handling: None,
             privileged: None,
         };
-        registers::set_processor(&vcpu.fd, vcpu.shared.processor, index)?;
+        registers::set_processor(&vcpu.fd, vcpu.machine.processor, index)?;
         vcpu.fd.set_sync_valid_reg(SyncReg::Register);
         Ok(vcpu)
     }
@@ -110,13 +114,13 @@ impl Vcpu {
     ///
     /// # Errors
     /// The host's, where it has no thread or vCPU to give.
-    pub fn spawn(shared: &Arc<Shared>, slot: &Arc<Slot>, index: u32) -> Result<(), Error> {
+    pub fn spawn(machine: &Arc<Machine>, slot: &Arc<Slot>, index: u32) -> Result<(), Error> {
         let id = u64::from(index);
-        let fd = shared
+        let fd = machine
             .vm
             .create_vcpu(id)
             .map_err(refused("KVM_CREATE_VCPU"))?;
-        let vcpu = Vcpu::create(Arc::clone(shared), Arc::clone(slot), index, fd)?;
+        let vcpu = Vcpu::create(Arc::clone(machine), Arc::clone(slot), index, fd)?;
         let thread = thread::Builder::new()
             .name(format!("vcpu{index}"))
             .spawn(move || vcpu.live())
@@ -124,7 +128,7 @@ impl Vcpu {
                 what: format!("starting the thread of vCPU {index}"),
                 source,
             })?;
-        lock(&shared.threads).push(thread);
+        lock(&machine.shared.threads).push(thread);
         Ok(())
     }
 
@@ -144,7 +148,7 @@ impl Vcpu {
         let seated = unsafe { slot.seat.take(&mut self.fd) }?;
         while let Some(start) = self.next_start(slot) {
             self.introduce();
-            registers::start(&mut self.fd, &self.shared, self.index, start);
+            registers::start(&mut self.fd, self.machine.processor, self.index, start);
             self.handler = None;
             self.handling = None;
             self.privileged = self.first_privileged();

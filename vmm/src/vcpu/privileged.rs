@@ -42,7 +42,7 @@ impl Vcpu {
     /// What privileged instructions see at a start; `None` where they are not emulated.
     pub(super) fn first_privileged(&self) -> Option<Privileged> {
         self.shared.trapped.as_ref()?;
-        let sregs = registers::ring3(self.shared.processor, self.index);
+        let sregs = registers::ring3(self.machine.processor, self.index);
         Some(Privileged::new(sregs.cr0, sregs.cr4))
     }
 
@@ -61,7 +61,7 @@ impl Vcpu {
         let Some((operation, length)) = decode(bytes, &regs, &sregs) else {
             return Ok(None);
         };
-        let iopl = self.shared.processor.iopl;
+        let iopl = self.machine.processor.iopl;
         // With an IOPL, `cli` and `sti` do not come here: they have changed the processor's own flag, which stays as it is.
         let own_flag = (iopl != 0).then_some(regs.rflags & INTERRUPT_FLAG);
         if let Some(flag) = own_flag {

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::fault::Registers;
 use crate::kvm::{Processor, refused};
 use crate::platform::corner;
-use crate::shared::{Shared, Start};
+use crate::shared::Start;
 use hypercall_abi::map;
 use kvm_bindings::{
     Msrs, kvm_dtable, kvm_fpu, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs, kvm_xcr, kvm_xcrs,
@@ -128,16 +128,16 @@ pub(crate) fn ring3(processor: &Processor, index: u32) -> kvm_sregs {
 
 /// Puts a vCPU at a start, whatever it did before; all but its x87 and SSE state. Takes effect when it next enters the
 /// guest, through the registers in the shared page: that saves the requests.
-pub(super) fn start(fd: &mut VcpuFd, shared: &Shared, index: u32, start: Start) {
+pub(super) fn start(fd: &mut VcpuFd, processor: &Processor, index: u32, start: Start) {
     let regs = kvm_regs {
         rip: start.entry,
         rsp: start.stack.wrapping_sub(8),
         rdi: start.argument,
-        rflags: flags(0, shared.processor.iopl),
+        rflags: flags(0, processor.iopl),
         ..Default::default()
     };
     let page = fd.sync_regs_mut();
-    (page.regs, page.sregs) = (regs, ring3(shared.processor, index));
+    (page.regs, page.sregs) = (regs, ring3(processor, index));
     fd.set_sync_dirty_reg(SyncReg::Register);
     fd.set_sync_dirty_reg(SyncReg::SystemRegister);
 }
