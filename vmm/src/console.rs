@@ -30,7 +30,7 @@ enum Source {
 pub(crate) enum Sink {
     Stdout(Pace),
     Stderr(Pace),
-    File(File),
+    File(File, Pace),
     Nowhere,
 }
 
@@ -55,11 +55,18 @@ impl Pace {
 }
 
 impl Sink {
+    /// Any file, such as a pipe.
+    fn file(file: File) -> Sink {
+        let pace = Pace::of(file.as_fd());
+        Sink::File(file, pace)
+    }
+
     /// The descriptor that must be ready for writing before [`write`](Sink::write), where there is one that may not be.
     pub fn awaited(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Sink::Stdout(Pace::MayBlock) => Some(rustix::stdio::stdout()),
             Sink::Stderr(Pace::MayBlock) => Some(rustix::stdio::stderr()),
+            Sink::File(file, Pace::MayBlock) => Some(file.as_fd()),
             _ => None,
         }
     }
@@ -71,7 +78,7 @@ impl Sink {
     pub fn write(&self, bytes: &[u8]) -> Result<usize, Errno> {
         let fd = match self {
             Sink::Nowhere => return Ok(bytes.len()),
-            Sink::File(file) => file.as_fd(),
+            Sink::File(file, _) => file.as_fd(),
             Sink::Stdout(_) => rustix::stdio::stdout(),
             Sink::Stderr(_) => rustix::stdio::stderr(),
         };
@@ -138,10 +145,9 @@ impl Console {
                     .create(true)
                     .open(path)
                     .map_err(os)?;
-                let error = Sink::File(file.try_clone().map_err(os)?);
                 Console {
-                    output: Sink::File(file),
-                    error,
+                    output: Sink::file(file.try_clone().map_err(os)?),
+                    error: Sink::file(file),
                     input: Source::Nowhere,
                 }
             }
@@ -158,7 +164,7 @@ impl Console {
     pub fn piped(input: OwnedFd, error: OwnedFd) -> Console {
         Console {
             output: Sink::Nowhere,
-            error: Sink::File(error.into()),
+            error: Sink::file(error.into()),
             input: Source::File(input.into()),
         }
     }

@@ -48,6 +48,8 @@ mod recent;
 pub mod report;
 pub mod run;
 mod shared;
+#[cfg(test)]
+mod stage;
 pub mod stats;
 mod tally;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here

@@ -78,3 +78,6 @@ impl Shared for Line<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

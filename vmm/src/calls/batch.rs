@@ -20,6 +20,8 @@ pub(crate) struct Ring {
     by_doorbell: bool,
     /// Entries served so far, wrapping.
     served: u32,
+    /// As many of them as submissions have been answered for. One that two threads served is answered for both.
+    answered: u32,
 }
 
 pub(super) fn setup(shared: &Arc<Shared>, index: u32) -> Result<u64, Status> {
@@ -42,6 +44,7 @@ pub(super) fn setup(shared: &Arc<Shared>, index: u32) -> Result<u64, Status> {
                 stop_on_error: told & flags::STOP_ON_ERROR != 0,
                 by_doorbell: told & flags::DOORBELL != 0,
                 served: 0,
+                answered: 0,
             })
         }
     };
@@ -123,5 +126,12 @@ pub(crate) fn submit(caller: &mut Caller) -> Answer {
     }
     ring.served = served;
     words.served.store(served, Ordering::Release); // the guest sees the answers before the count
-    answer.unwrap_or(Answer::Is(Status::OK, done.into()))
+    answer.unwrap_or_else(|| {
+        let since = served.wrapping_sub(ring.answered);
+        ring.answered = served;
+        Answer::Is(Status::OK, since.into())
+    })
 }
+
+#[cfg(test)]
+mod tests;
