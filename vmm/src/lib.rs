@@ -28,6 +28,8 @@ mod doorbell;
 pub mod error;
 pub mod exit;
 pub mod fault;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod image;

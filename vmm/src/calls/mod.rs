@@ -10,6 +10,8 @@ mod core;
 mod device;
 mod event;
 mod fault;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod line;
 mod memory;
 mod random;
