@@ -4,6 +4,7 @@ use crate::calls::Caller;
 use crate::clock::{Clock, host_tsc};
 use crate::config::{Config, Image};
 use crate::console::Console;
+use crate::doorbell::Doorbells;
 use crate::memory::Memory;
 use crate::poller::Polling;
 use crate::shared::{Ending, Shared, Slot};
@@ -14,7 +15,7 @@ use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 /// A processor's rate, which nothing here depends on.
@@ -25,7 +26,7 @@ pub(crate) const FEATURES: u64 = 0b101;
 
 /// The VM, and the scratch of whoever serves.
 pub(crate) struct Stage {
-    pub shared: Shared,
+    pub shared: Arc<Shared>,
     scratch: Box<[u8]>,
 }
 
@@ -45,8 +46,12 @@ impl Stage {
             slot.started.store(true, Ordering::Relaxed);
             Arc::new(slot)
         };
-        let shared = Shared {
-            memory: Memory::new(map::MIN_MEMORY).unwrap(),
+        let shared = Arc::new(Shared {
+            doorbells: Doorbells::new(None),
+            memory: Arc::new(Memory::new(map::MIN_MEMORY).unwrap()),
+            devices: Mutex::default(),
+            device_count: 0,
+            io: OnceLock::new(),
             clock,
             console: Console::piped(reader.into(), null.into()),
             trapped: None,
@@ -60,7 +65,7 @@ impl Stage {
             threads: Mutex::default(),
             running: AtomicU32::new(vcpus),
             ending: Ending::default(),
-        };
+        });
         Stage {
             shared,
             scratch: vec![0; call::MAX_TRANSFER as usize].into_boxed_slice(),

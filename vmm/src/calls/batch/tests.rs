@@ -194,7 +194,7 @@ fn register(stage: &mut Stage, model: &mut Model, power: u32, stops: bool, at: u
         served: at,
         ..Model::default()
     };
-    if let Err(status) = setup(&stage.caller(0, true)) {
+    if let Err(status) = setup(&stage.shared, 0) {
         return status;
     }
     // As after so many entries: both sides' counts are the same.
@@ -275,7 +275,7 @@ proptest! {
             _ if !fits || gpa % 64 != 0 => Err(Status::BAD_ADDRESS),
             _ => Ok(0),
         };
-        prop_assert_eq!(setup(&stage.caller(0, true)), right);
+        prop_assert_eq!(setup(&stage.shared, 0), right);
         let there = right.is_ok() && count != 0;
         let answer = submit_as(&mut stage, count.min(MAX_ENTRIES), true);
         match there {

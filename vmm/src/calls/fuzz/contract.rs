@@ -55,7 +55,7 @@ fn statuses(number: u32) -> &'static [Status] {
         call::NOTIFY => &[Status::OK, Status::NOT_FOUND, Status::BAD_ARGUMENT],
         call::RANDOM => &[Status::OK, Status::BAD_ADDRESS, Status::TOO_LONG],
         call::BATCH_SUBMIT => &[Status::OK, Status::NOT_FOUND, Status::BAD_ARGUMENT],
-        call::DOORBELL => &[Status::OK, Status::NOT_FOUND, Status::UNKNOWN_CALL],
+        call::DOORBELL => &[Status::NOT_FOUND],
         _ => &[],
     }
 }

@@ -339,7 +339,7 @@ impl Guest {
             served: 0,
             answered: 0,
         };
-        match batch::setup(&self.stage.caller(vcpu, true)) {
+        match batch::setup(&self.stage.shared, vcpu) {
             Ok(_) => self.rings[vcpu as usize] = (count != 0).then_some(ring),
             Err(status) => assert!(matches!(status, Status::BAD_ARGUMENT | Status::BAD_ADDRESS)),
         }
