@@ -1,10 +1,12 @@
 //! Call lines and batch rings: what they save, and what becomes of those who abuse them.
 
 use hypercall_abi::call;
+use hypercall_abi::map::{PAGE_SIZE, vcpu_page};
 use std::time::Duration;
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::StopReason;
 use vmm::config::Transport;
+use vmm::fault::Cause;
 use vmm::stats::{CallCount, ExitKind};
 
 /// Runs a hostile case under every transport.
@@ -48,6 +50,17 @@ fn lines_of_vcpus_that_do_not_run() {
 }
 
 #[test]
+fn a_line_of_a_vcpu_that_is_not_there() {
+    require_kvm!();
+    for vcpus in [1, 3] {
+        let finished = Boot::guest("hostile", &["missing-line"]).vcpus(vcpus).run();
+        let page = vcpu_page(vcpus);
+        let there = matches!(finished.fault().cause, Cause::Exception { address, .. } if (page..page + PAGE_SIZE).contains(&address));
+        assert!(there, "{}", finished.story());
+    }
+}
+
+#[test]
 fn a_post_is_served_once() {
     require_kvm!();
     under_all("once-only", 1);
@@ -83,6 +96,40 @@ fn a_guest_that_keeps_the_poller_awake_is_stopped() {
             finished.story()
         );
     }
+}
+
+/// With a share of a hundredth the poller can serve some thousands of calls in each tenth of a second; all others of that tenth trap, and are
+/// served as well.
+#[test]
+fn a_guest_gets_no_more_of_the_poller_than_its_share() {
+    require_kvm!();
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        eprintln!("one processor: nothing is polled here");
+        return;
+    }
+    let boot = Boot::guest("works", &["null-calls", "40000"]).poll_percent(1);
+    let finished = boot.transport(Transport::Poll).run();
+    finished.passed();
+    let null = null_calls(&finished);
+    let story = finished.story();
+    assert_eq!((null.made, null.refused), (40_000, 0), "{story}");
+    assert!(null.polled > 0, "{story}");
+    // In a millisecond a line takes 20,000 calls at the most.
+    assert!(null.made - null.polled >= 1000, "{story}");
+    // One that never waits for an answer, and so never stops posting, is put away all the same.
+    let boot = Boot::guest("hostile", &["keep-awake"]).poll_percent(1);
+    let finished = boot.limit(Duration::from_millis(500)).run();
+    let stats = &finished.outcome.stats;
+    assert!(
+        finished.stopped(StopReason::TimeLimit),
+        "{}",
+        finished.story()
+    );
+    assert!(
+        stats.poller_awake < stats.to_end / 2,
+        "{}",
+        finished.story()
+    );
 }
 
 /// The count that polling is for: calls without exits. How many depends on when the poller gets a processor; that there are

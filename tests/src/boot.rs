@@ -96,6 +96,13 @@ impl Boot {
         self
     }
 
+    /// With the poller awake for at most this share of the time, in percent.
+    #[must_use]
+    pub fn poll_percent(mut self, percent: u32) -> Boot {
+        self.config.limits.poll_percent = percent;
+        self
+    }
+
     /// With this time limit.
     #[must_use]
     pub fn limit(mut self, time: Duration) -> Boot {

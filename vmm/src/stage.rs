@@ -55,7 +55,7 @@ impl Stage {
             clock,
             console: Console::piped(reader.into(), null.into()),
             trapped: None,
-            polling: Polling::new(&config.calls, KHZ),
+            polling: Polling::new(&config.calls, config.limits.poll_percent, KHZ),
             limits: config.limits,
             slots: (0..vcpus).map(slot).collect(),
             stack: (0, 0),

@@ -155,7 +155,7 @@ impl Vm {
             stack: (layout.stack_start, layout.stack_end),
             created,
             features: features(config),
-            polling: Polling::new(&config.calls, khz),
+            polling: Polling::new(&config.calls, config.limits.poll_percent, khz),
             watch: Watch::default(),
             threads: Mutex::default(),
             running: AtomicU32::new(1),

@@ -151,6 +151,7 @@ fn the_effective_configuration_is_one() {
         "to = \"stdio\"",
         "time = \"3s\"",
         "grace = \"2s\"",
+        "poll_percent = 100",
     ] {
         assert!(first.out.contains(line), "{line} is not in\n{}", first.out);
     }

@@ -75,6 +75,7 @@ impl Config {
         let limit = self.limits.time.map(time::render);
         optional(text, "time", limit.as_deref(), "no limit")?;
         writeln!(text, "grace = {}", quoted(&time::render(self.limits.grace)))?;
+        writeln!(text, "poll_percent = {}", self.limits.poll_percent)?;
         let calls: Vec<String> = self
             .limits
             .calls

@@ -22,6 +22,7 @@
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | `[limits]` | `time` | wall-clock time, such as `"10s"` | no limit |
 //! | | `grace` | from being asked to end to being stopped | `"2s"` |
+//! | | `poll_percent` | 1 to 100: see [`Limits::poll_percent`] | 100 |
 //! | | `calls` | an array of the granted [call classes](hypercall_abi::class) beside `core` | all |
 //!
 //! Paths are relative to the file's directory.
@@ -30,6 +31,7 @@ mod effective;
 mod leaf;
 mod read;
 mod refusal;
+mod share;
 pub mod size;
 mod target;
 pub mod time;
@@ -162,6 +164,9 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// How long a guest that subscribes to the shutdown event has to end after it was asked to.
     pub grace: Duration,
+    /// How much of a processor's time the poller may use for the VM, in percent of each tenth of a second; 100: no limit. When it is used up,
+    /// calls trap until that tenth is over.
+    pub poll_percent: u32,
     /// The granted call classes.
     pub calls: Classes,
 }
@@ -231,6 +236,7 @@ impl Config {
             limits: Limits {
                 time: None,
                 grace: Duration::from_secs(2),
+                poll_percent: 100,
                 calls: Classes::ALL,
             },
         }
@@ -250,6 +256,12 @@ impl Config {
         if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory) || !memory.is_multiple_of(PAGE_SIZE) {
             return Err(crate::Error::Config(format!(
                 "machine.memory is {memory} bytes; it is a multiple of {PAGE_SIZE} from {MIN_MEMORY} to {MAX_MEMORY}"
+            )));
+        }
+        let percent = self.limits.poll_percent;
+        if !(1..=100).contains(&percent) {
+            return Err(crate::Error::Config(format!(
+                "limits.poll_percent is {percent}; it is a number from 1 to 100"
             )));
         }
         Ok(())

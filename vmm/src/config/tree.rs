@@ -2,6 +2,7 @@
 
 use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
 use super::read::{Environment, List, Table, Value};
+use super::share::PollPercent;
 use super::target::Target;
 use super::vcpus::VcpuCount;
 use super::window::PollWindow;
@@ -71,6 +72,7 @@ struct CallsTable {
 struct LimitsTable {
     time: Option<Value<TimeLimit>>,
     grace: Option<Value<Grace>>,
+    poll_percent: Option<PollPercent>,
     calls: Option<List<ClassName>>,
 }
 
@@ -213,6 +215,9 @@ impl LimitsTable {
         limits.time = self.time.map(|time| time.value);
         if let Some(grace) = self.grace {
             limits.grace = grace.value;
+        }
+        if let Some(percent) = self.poll_percent {
+            limits.poll_percent = percent.0;
         }
         if let Some(calls) = self.calls {
             limits.calls = classes(calls.0)?;

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use hypercall_abi::info::{PollerAwake, SharedInfo};
 use hypercall_abi::line::Look;
 use hypercall_abi::{Gpa, call, map};
-use policy::Backoff;
+use policy::{Allowance, Backoff};
 use std::hint::spin_loop;
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
@@ -30,6 +30,8 @@ const WAKING: usize = 64;
 const EXIT_MOST_US: u64 = 250;
 /// Calls that make waking the poller worth while.
 const WORTH_WAKING: u64 = 8;
+/// Of each such time, in microseconds, the poller may be awake for a VM's share.
+const PERIOD_US: u64 = 100_000;
 /// Looks at a VM between two looks at the time and at the channel.
 const LOOKS: u32 = 32;
 
@@ -50,6 +52,7 @@ pub(crate) struct Polling {
     /// What a way out of the guest and back costs, in ticks.
     exit: AtomicU64,
     backoff: Backoff,
+    allowance: Allowance,
     /// Calls served since it was last woken.
     served: AtomicU64,
     /// When it was last woken, in TSC ticks; 0 while it is asleep.
@@ -75,7 +78,7 @@ fn field(offset: usize) -> Gpa {
 }
 
 impl Polling {
-    pub fn new(calls: &Calls, khz: u32) -> Polling {
+    pub fn new(calls: &Calls, percent: u32, khz: u32) -> Polling {
         let ticks_per_us = u64::from(khz / 1000).max(1);
         let us = u64::try_from(calls.poll_window.as_micros()).unwrap_or(u64::MAX);
         Polling {
@@ -88,6 +91,7 @@ impl Polling {
             patience: AtomicU32::new(0),
             exit: AtomicU64::new(0),
             backoff: Backoff::new(ticks_per_us.saturating_mul(1000)),
+            allowance: Allowance::new(ticks_per_us.saturating_mul(PERIOD_US), percent),
             served: AtomicU64::new(0),
             since: AtomicU64::new(0),
             awake_ticks: AtomicU64::new(0),
@@ -119,7 +123,11 @@ impl Polling {
             Transport::Auto => dense && polling.backoff.is_over(now),
             Transport::Poll => true,
         };
-        if wanted && !polling.awake.load(Ordering::Relaxed) && available() {
+        if wanted
+            && !polling.awake.load(Ordering::Relaxed)
+            && polling.allowance.is_left(now)
+            && available()
+        {
             polling.wake(shared, exit);
         }
     }
@@ -241,6 +249,7 @@ fn begin(shared: Arc<Shared>) -> Awake {
         .store_word32(field(offset_of!(PollerAwake, patience)), patience);
     let _ = shared.memory.store_word32(awake_word(), 1);
     polling.since.store(now, Ordering::Release);
+    polling.allowance.begin(now);
     Awake { shared, busy: now }
 }
 
@@ -279,10 +288,12 @@ fn sweep(shared: &Shared, scratch: &mut [u8]) -> u64 {
 fn is_over(vm: &Awake) -> bool {
     let polling = &vm.shared.polling;
     let outside = polling.outside.load(Ordering::Relaxed);
+    let now = host_tsc();
     vm.shared.ended()
+        || polling.allowance.is_spent(now)
         || polling.late.load(Ordering::Relaxed)
         || policy::is_silent(
-            host_tsc(),
+            now,
             vm.busy,
             // The kernel's way out and back in does not show: it is allowed for.
             outside.saturating_add(polling.exit.load(Ordering::Relaxed)),
@@ -300,13 +311,16 @@ fn end(vm: &mut Awake, scratch: &mut [u8]) -> bool {
     if sweep(&vm.shared, scratch) != 0
         && !vm.shared.ended()
         && !polling.late.load(Ordering::Relaxed)
+        && !polling.allowance.is_spent(host_tsc())
     {
         vm.busy = host_tsc();
         let _ = vm.shared.memory.store_word32(awake_word(), 1);
         return false;
     }
     let since = polling.since.swap(0, Ordering::AcqRel);
-    let ticks = host_tsc().saturating_sub(since);
+    let now = host_tsc();
+    let ticks = now.saturating_sub(since);
+    polling.allowance.end(now);
     polling.awake_ticks.fetch_add(ticks, Ordering::Relaxed);
     let served = polling.served.load(Ordering::Relaxed);
     if served < WORTH_WAKING && polling.transport == Transport::Auto {

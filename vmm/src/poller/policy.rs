@@ -102,6 +102,71 @@ impl Backoff {
     }
 }
 
+/// How much of each period the poller may be awake for a VM. A period begins with the first waking after the last one.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    period: u64,
+    /// The most of it, in ticks; all there is where there is no limit.
+    most: u64,
+    /// When the period began.
+    began: AtomicU64,
+    /// What is used of it, without the stretch under way.
+    used: AtomicU64,
+    /// When that stretch began.
+    since: AtomicU64,
+}
+
+impl Allowance {
+    /// `period` in ticks; of it `percent`, of which 100 is no limit.
+    pub fn new(period: u64, percent: u32) -> Allowance {
+        let most = match percent {
+            100.. => u64::MAX,
+            _ => period.saturating_mul(percent.into()) / 100,
+        };
+        Allowance {
+            period,
+            most,
+            began: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+        }
+    }
+
+    fn is_new(&self, now: u64) -> bool {
+        now.saturating_sub(self.began.load(Ordering::Relaxed)) >= self.period
+    }
+
+    /// Whether the poller may be woken.
+    pub fn is_left(&self, now: u64) -> bool {
+        self.is_new(now) || self.used.load(Ordering::Relaxed) < self.most
+    }
+
+    /// It wakes.
+    pub fn begin(&self, now: u64) {
+        if self.is_new(now) {
+            self.began.store(now, Ordering::Relaxed);
+            self.used.store(0, Ordering::Relaxed);
+        }
+        self.since.store(now, Ordering::Relaxed);
+    }
+
+    fn spent(&self, now: u64) -> u64 {
+        let stretch = now.saturating_sub(self.since.load(Ordering::Relaxed));
+        self.used.load(Ordering::Relaxed).saturating_add(stretch)
+    }
+
+    /// Whether it is to leave.
+    #[inline]
+    pub fn is_spent(&self, now: u64) -> bool {
+        self.spent(now) >= self.most
+    }
+
+    /// It leaves.
+    pub fn end(&self, now: u64) {
+        self.used.store(self.spent(now), Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +215,40 @@ mod tests {
         for now in [5, 5, 3, 0, u64::MAX, 0] {
             density.note(now);
         }
+    }
+
+    #[test]
+    fn of_each_period_a_share_is_allowed_in_one_stretch_or_several() {
+        let allowance = Allowance::new(1000, 10);
+        assert!(allowance.is_left(5000));
+        allowance.begin(5000);
+        assert!(!allowance.is_spent(5060));
+        allowance.end(5060);
+        assert!(allowance.is_left(5500), "40 are left");
+        allowance.begin(5500);
+        assert!(!allowance.is_spent(5539) && allowance.is_spent(5540));
+        allowance.end(5545);
+        assert!(!allowance.is_left(5999) && allowance.is_left(6000));
+        // The next period begins with the next waking.
+        allowance.begin(6700);
+        allowance.end(6800);
+        assert!(!allowance.is_left(7699) && allowance.is_left(7700));
+    }
+
+    #[test]
+    fn a_stretch_does_not_last_because_a_period_ends() {
+        let allowance = Allowance::new(1000, 10);
+        allowance.begin(5000);
+        allowance.end(5010);
+        allowance.begin(5990);
+        assert!(!allowance.is_spent(6079) && allowance.is_spent(6080));
+    }
+
+    #[test]
+    fn all_of_it_is_no_limit() {
+        let allowance = Allowance::new(1000, 100);
+        allowance.begin(0);
+        assert!(!allowance.is_spent(1 << 60) && allowance.is_left(1 << 60));
     }
 
     #[test]

@@ -38,6 +38,7 @@ fn every_key_is_understood() {
         [limits]
         time = "10s"
         grace = "500ms"
+        poll_percent = 25
         calls = ["event", "console"]
         "#,
     )
@@ -65,6 +66,7 @@ fn every_key_is_understood() {
     assert_eq!(config.console, Console::File(here.join("log/console.txt")));
     assert_eq!(config.limits.time, Some(Duration::from_secs(10)));
     assert_eq!(config.limits.grace, Duration::from_millis(500));
+    assert_eq!(config.limits.poll_percent, 25);
     assert_eq!(config.limits.calls, Classes::NONE.with(CONSOLE).with(EVENT));
 }
 

@@ -83,6 +83,13 @@ pub fn foreign_lines() {
     }
 }
 
+/// Posts in the line of a vCPU that the VM does not have: there is no page for it.
+pub fn missing_line() {
+    let vcpu = test_guests::boot().vcpus;
+    line(vcpu, core::mem::offset_of!(CallLine, post)).store(7, Ordering::Release);
+    fail(format_args!("vCPU {vcpu} has a line"));
+}
+
 /// A post is served once, by the poller or by `LINE`, however often `LINE` is called.
 pub fn once_only() {
     let posts = line(0, core::mem::offset_of!(CallLine, post));
@@ -183,7 +190,7 @@ pub fn bad_rings() {
     }
     expect(
         "ring flags",
-        register(entries(), 4, 2),
+        register(entries(), 4, 1 << 31),
         Status::BAD_ARGUMENT,
     );
     expect(
