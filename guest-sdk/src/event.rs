@@ -1,4 +1,5 @@
-//! Events: bits in the vCPU page that the host and other vCPUs set, and the one blocking call that waits for them.
+//! Events: bits in the vCPU page that the host and other vCPUs set, and the one blocking call that waits for them, which [`next`]
+//! makes for many tasks at once.
 //!
 //! Owns the handshake between who sets a bit and who waits for it. What the host's bits mean is
 //! [`abi::vcpu::event`](hypercall_abi::vcpu::event)'s.
@@ -13,6 +14,8 @@
 //! # Ok::<(), event::NotifyError>(())
 //! ```
 
+mod next;
+
 use crate::calls;
 use crate::platform::Vcpu;
 use crate::shutdown;
@@ -22,13 +25,19 @@ use core::sync::atomic::Ordering;
 use hypercall_abi::Status;
 
 pub use hypercall_abi::vcpu::event::{CONSOLE_INPUT, GENERATION, SHUTDOWN, VCPU_STOPPED};
+pub use next::{Next, next};
 
 /// [`thread::park`](crate::thread::park) waits for this.
 pub(crate) const UNPARK: u64 = 1 << 32;
 /// Whoever is blocked in [`sync`](crate::sync) waits for this.
 pub(crate) const WAKE: u64 = 1 << 33;
+/// An [`executor`](crate::executor)'s tasks are to be polled.
+pub(crate) const TASKS: u64 = 1 << 34;
+/// The future that an executor's loop runs for is to be polled.
+pub(crate) const ROOT: u64 = 1 << 35;
 /// The bits a guest program may [`notify`] and wait for, for purposes of its own.
-pub const USER_EVENTS: u64 = hypercall_abi::vcpu::event::GUEST_EVENTS & !(UNPARK | WAKE);
+pub const USER_EVENTS: u64 =
+    hypercall_abi::vcpu::event::GUEST_EVENTS & !(UNPARK | WAKE | TASKS | ROOT);
 
 /// The deadline passed before anything happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -19,10 +19,13 @@
 //!
 //! # Layers
 //! [`gate`] makes a call, [`mod@line`] makes it without an exit where the host polls, [`calls`] has a function for each, and they need nothing else. A kernel with its own heap, scheduler and console
-//! uses those alone: the allocator, the panic handler and the entry point exist only where [`entry!`] expands to them.
+//! uses those alone: the executor, the allocator, the panic handler and the entry point exist only where [`entry!`] expands to them.
 #![no_std]
 
 extern crate alloc;
+// The attributes name this crate as its users do.
+#[cfg(test)]
+extern crate self as guest_sdk;
 #[cfg(not(any(pv_guest, target_os = "none")))]
 extern crate std;
 
@@ -30,10 +33,14 @@ pub mod batch;
 pub mod calls;
 pub mod collections;
 pub mod console;
+#[cfg(any(pv_guest, target_os = "none", test))]
+#[doc(hidden)]
+pub mod critical;
 pub mod doorbell;
 pub mod entry;
 pub mod env;
 pub mod event;
+pub mod executor;
 pub mod fault;
 pub mod gate;
 pub mod heap;
@@ -57,8 +64,12 @@ pub mod trapped;
 pub mod virtio;
 
 pub use entry::{ExitCode, Termination};
+pub use guest_sdk_macros::{main, task};
 pub use hypercall_abi as abi;
 
+#[cfg(any(pv_guest, target_os = "none"))]
+#[doc(hidden)]
+pub use critical_section as __critical_section;
 #[cfg(any(pv_guest, target_os = "none"))]
 #[doc(hidden)]
 pub use getrandom as __getrandom;

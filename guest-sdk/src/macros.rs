@@ -31,7 +31,7 @@ macro_rules! note {
 /// guest_sdk::entry!(main);
 /// ```
 /// In the host flavour this is a `main` that builds the guest flavour and boots it. In the guest flavour it
-/// is the entry point, the panic handler, the global allocator and `getrandom`'s backend.
+/// is the entry point, the panic handler, the global allocator and the backends of `getrandom` and `critical-section`.
 #[cfg(any(pv_guest, target_os = "none"))]
 #[macro_export]
 macro_rules! entry {
@@ -83,6 +83,24 @@ macro_rules! test_main {
     };
 }
 
+/// Lets a program run tasks: defines what `embassy-executor` and `embassy-time` call, by [`executor`](crate::executor). Once in a program;
+/// [`main`](crate::main) does it for you.
+#[macro_export]
+macro_rules! executor {
+    () => {
+        const _: () = {
+            #[unsafe(export_name = "__pender")]
+            fn pend(context: *mut ()) {
+                $crate::executor::__pend(context);
+            }
+
+            $crate::executor::__embassy_time_driver::time_driver_impl!(
+                static DRIVER: $crate::executor::__Driver = $crate::executor::__Driver
+            );
+        };
+    };
+}
+
 /// Wraps a kernel that brings its own `_start`, panic handler, allocator and [`note!`](crate::note): the items are the guest flavour, and nothing is added
 /// to them. In the host flavour they are left out, and the crate is a launcher as with [`entry!`](crate::entry!).
 #[cfg(any(pv_guest, target_os = "none"))]
@@ -129,6 +147,8 @@ macro_rules! __runtime {
                 // SAFETY: `getrandom` passes a buffer of its own.
                 unsafe { $crate::random::getrandom(dest, len) }
             }
+
+            $crate::__critical_section::set_impl!($crate::critical::Section);
         };
     };
 }

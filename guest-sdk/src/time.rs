@@ -30,6 +30,12 @@ impl Instant {
         Instant(now_ns())
     }
 
+    /// So many guest nanoseconds after time 0.
+    #[must_use]
+    pub fn from_nanos(ns: u64) -> Instant {
+        Instant(ns)
+    }
+
     /// The time that has passed since; zero if this instant is yet to come.
     #[must_use]
     pub fn elapsed(self) -> Duration {

@@ -34,6 +34,14 @@ impl Buffer {
         Ok(&self.bytes[self.start..self.end])
     }
 
+    /// Moves out what is there, as much as fits.
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let len = (self.end - self.start).min(buffer.len());
+        buffer[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
+        self.consume(len);
+        len
+    }
+
     fn consume(&mut self, len: usize) {
         self.start = (self.start + len).min(self.end);
     }
@@ -97,11 +105,39 @@ impl Stdin {
         if input.start == input.end && buffer.len() >= BUFFER {
             return read(buffer);
         }
-        let bytes = input.fill()?;
-        let len = bytes.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&bytes[..len]);
-        input.consume(len);
-        Ok(len)
+        input.fill()?;
+        Ok(input.take(buffer))
+    }
+
+    /// As [`read`](Stdin::read), for a task: others of its vCPU run while there is nothing.
+    ///
+    /// # Errors
+    /// As [`read`](Stdin::read).
+    pub async fn read_async(&mut self, buffer: &mut [u8]) -> Result<usize, Status> {
+        super::flush();
+        loop {
+            match self.try_read(buffer) {
+                Err(Status::AGAIN) => event::next(CONSOLE_INPUT).await,
+                answer => return answer,
+            };
+        }
+    }
+
+    /// As [`read_line`](Stdin::read_line), for a task. Lines go to one task at a time: if two read at once, both get parts.
+    ///
+    /// # Errors
+    /// As [`read`](Stdin::read).
+    pub async fn read_line_async(&mut self, line: &mut String) -> Result<usize, Status> {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while self.read_async(&mut byte).await? != 0 {
+            bytes.push(byte[0]);
+            if byte[0] == b'\n' {
+                break;
+            }
+        }
+        line.push_str(&String::from_utf8_lossy(&bytes));
+        Ok(bytes.len())
     }
 
     /// Appends one line, its newline included, and returns its length in bytes; 0 at the end of input. Bytes that
@@ -120,6 +156,18 @@ impl Stdin {
     #[must_use]
     pub fn lines(self) -> Lines {
         Lines { input: self }
+    }
+
+    /// Reads what is there; [`Status::AGAIN`] if that is nothing.
+    fn try_read(&self, buffer: &mut [u8]) -> Result<usize, Status> {
+        let mut input = self.lock();
+        if input.start == input.end {
+            // Cleared before the look, as in `read`.
+            event::take(CONSOLE_INPUT);
+            let read = calls::console_read(&mut input.bytes)?;
+            (input.start, input.end) = (0, read);
+        }
+        Ok(input.take(buffer))
     }
 
     fn lock(&self) -> MutexGuard<'static, Buffer> {

@@ -6,11 +6,15 @@
 //!
 //! What cannot be written, because the VM has no console or its other end is gone, is dropped silently by the macros
 //! and reported by [`Stdout::write_all`].
+//!
+//! The streams implement the traits of `embedded-io` and `embedded-io-async`.
 
 mod input;
+mod io;
 mod output;
 
 pub use input::{Lines, Stdin, stdin};
+pub use io::ConsoleError;
 pub use output::{Stderr, Stdout, stderr, stdout};
 pub(crate) use output::{flush, flush_in_panic};
 
