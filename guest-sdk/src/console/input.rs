@@ -24,14 +24,14 @@ struct Buffer {
 }
 
 impl Buffer {
-    /// What is there; reads more first if that is nothing. Empty at the end of input.
-    fn fill(&mut self) -> Result<&[u8], Status> {
+    /// Reads more if there is nothing. Nothing is there after it at the end of input only.
+    fn fill(&mut self) -> Result<(), Status> {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
             self.end = read(&mut self.bytes)?;
         }
-        Ok(&self.bytes[self.start..self.end])
+        Ok(())
     }
 
     /// Moves out what is there, as much as fits.
@@ -46,16 +46,22 @@ impl Buffer {
         self.start = (self.start + len).min(self.end);
     }
 
+    /// Moves what is there, up to and including a newline, to a line's end, and says whether that completes it. The end of input does too.
+    fn take_line(&mut self, line: &mut Vec<u8>) -> bool {
+        let bytes = &self.bytes[self.start..self.end];
+        let newline = bytes.iter().position(|&byte| byte == b'\n');
+        let len = newline.map_or(bytes.len(), |at| at + 1);
+        line.extend_from_slice(&bytes[..len]);
+        self.consume(len);
+        newline.is_some() || len == 0
+    }
+
     /// Appends bytes up to and including a newline, or to the end of input.
     fn read_line(&mut self, line: &mut Vec<u8>) -> Result<usize, Status> {
         let before = line.len();
         loop {
-            let bytes = self.fill()?;
-            let newline = bytes.iter().position(|&byte| byte == b'\n');
-            let len = newline.map_or(bytes.len(), |at| at + 1);
-            line.extend_from_slice(&bytes[..len]);
-            self.consume(len);
-            if newline.is_some() || len == 0 {
+            self.fill()?;
+            if self.take_line(line) {
                 return Ok(line.len() - before);
             }
         }
@@ -114,13 +120,7 @@ impl Stdin {
     /// # Errors
     /// As [`read`](Stdin::read).
     pub async fn read_async(&mut self, buffer: &mut [u8]) -> Result<usize, Status> {
-        super::flush();
-        loop {
-            match self.try_read(buffer) {
-                Err(Status::AGAIN) => event::next(CONSOLE_INPUT).await,
-                answer => return answer,
-            };
-        }
+        Ok(self.ready().await?.take(buffer))
     }
 
     /// As [`read_line`](Stdin::read_line), for a task. Lines go to one task at a time: if two read at once, both get parts.
@@ -129,13 +129,7 @@ impl Stdin {
     /// As [`read`](Stdin::read).
     pub async fn read_line_async(&mut self, line: &mut String) -> Result<usize, Status> {
         let mut bytes = Vec::new();
-        let mut byte = [0];
-        while self.read_async(&mut byte).await? != 0 {
-            bytes.push(byte[0]);
-            if byte[0] == b'\n' {
-                break;
-            }
-        }
+        while !self.ready().await?.take_line(&mut bytes) {}
         line.push_str(&String::from_utf8_lossy(&bytes));
         Ok(bytes.len())
     }
@@ -158,16 +152,27 @@ impl Stdin {
         Lines { input: self }
     }
 
-    /// Reads what is there; [`Status::AGAIN`] if that is nothing.
-    fn try_read(&self, buffer: &mut [u8]) -> Result<usize, Status> {
+    /// Waits for input or its end, as a task.
+    async fn ready(&self) -> Result<MutexGuard<'static, Buffer>, Status> {
+        super::flush();
+        loop {
+            match self.try_fill() {
+                Err(Status::AGAIN) => event::next(CONSOLE_INPUT).await,
+                answer => return answer,
+            };
+        }
+    }
+
+    /// As [`Buffer::fill`], but [`Status::AGAIN`] where that would block.
+    fn try_fill(&self) -> Result<MutexGuard<'static, Buffer>, Status> {
         let mut input = self.lock();
         if input.start == input.end {
             // Cleared before the look, as in `read`.
             event::take(CONSOLE_INPUT);
-            let read = calls::console_read(&mut input.bytes)?;
-            (input.start, input.end) = (0, read);
+            let len = calls::console_read(&mut input.bytes)?;
+            (input.start, input.end) = (0, len);
         }
-        Ok(input.take(buffer))
+        Ok(input)
     }
 
     fn lock(&self) -> MutexGuard<'static, Buffer> {
