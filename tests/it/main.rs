@@ -11,6 +11,7 @@ mod mutations;
 mod overwrite;
 mod several;
 mod stop;
+mod tasks;
 mod transports;
 mod trapped;
 mod vcpus;

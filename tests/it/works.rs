@@ -149,9 +149,11 @@ fn asked(case: &str) -> (End, String) {
 #[test]
 fn a_guest_that_is_asked_to_end() {
     require_kvm!();
-    let (end, text) = asked("asked-to-end");
-    assert!(matches!(end, End::Exit(3)), "{end:?}");
-    assert_eq!(text, "ready\nasked\n");
+    for case in ["asked-to-end", "asked-tasks"] {
+        let (end, text) = asked(case);
+        assert!(matches!(end, End::Exit(3)), "{case}: {end:?}");
+        assert_eq!(text, "ready\nasked\n");
+    }
     let (end, _) = asked("deaf");
     assert!(
         matches!(end, End::Stopped(StopReason::Requested)),

@@ -9,9 +9,11 @@ mod events;
 mod faults;
 mod memory;
 mod sync;
+mod tasks;
 mod threads;
 mod transports;
 
+guest_sdk::executor!();
 guest_sdk::test_main!(
     devices::a_device_is_found_and_taken_once,
     devices::requests_in_flight_are_all_answered,
@@ -34,6 +36,12 @@ guest_sdk::test_main!(
     sync::a_channel_loses_nothing,
     sync::a_condvar_takes_turns,
     sync::a_lazy_value_is_made_once,
+    tasks::every_timer_fires_and_none_early,
+    tasks::tasks_of_a_vcpu_take_turns,
+    tasks::tasks_wake_each_other_across_vcpus,
+    tasks::events_reach_their_tasks,
+    tasks::blocking_and_awaiting_threads_mix,
+    tasks::a_deadline_is_kept_beside_busy_tasks,
     threads::a_vcpu_is_used_again,
     threads::too_many_are_refused,
     threads::scoped_threads_borrow,
