@@ -15,7 +15,7 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// use guest_sdk::executor::Spawner;
 ///
 /// #[guest_sdk::main]
-/// async fn main(spawner: Spawner) { … }
+/// async fn main(spawner: Spawner) { /* … */ }
 /// ```
 /// The function may do without the spawner, and returns what the `main` of `entry!` may. When it returns the VM ends, whatever tasks are
 /// left. `#[guest_sdk::main(Note { … })]` asks for more than the default, as `entry!(main, Note { … })` does.
@@ -57,7 +57,7 @@ pub fn main(note: TokenStream, function: TokenStream) -> TokenStream {
 ///
 /// ```ignore
 /// #[guest_sdk::task]
-/// async fn count(to: u32) { … }
+/// async fn count(to: u32) { /* … */ }
 ///
 /// spawner.spawn(count(3)?);
 /// ```

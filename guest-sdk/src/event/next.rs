@@ -12,7 +12,6 @@ use core::task::{Context, Poll};
 /// what they wait for together, they must look for before they wait, and wait again if it is not there.
 ///
 /// To be awaited under [`executor`](crate::executor)'s loops, which wake it; another executor would not.
-#[must_use]
 pub fn next(events: u64) -> Next {
     Next { events }
 }

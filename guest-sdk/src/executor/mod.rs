@@ -12,7 +12,7 @@
 //! }
 //!
 //! #[guest_sdk::task]
-//! async fn blink() { … }
+//! async fn blink() { /* … */ }
 //! ```
 //!
 //! [`main`](crate::main) and [`task`](crate::task) say the rest. `embassy-time`, `embassy-sync`, `embassy-futures` and whatever else is written for

@@ -8,6 +8,7 @@ use crate::platform::Vcpu;
 use crate::sync::Mutex;
 use crate::time::now_ns;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use core::task::Waker;
 use hypercall_abi::map::MAX_VCPUS;
 
@@ -29,7 +30,6 @@ pub(crate) fn events(events: u64, waker: &Waker) {
 
 /// Wakes whoever waits for a time that has come, or for an event that is pending.
 pub(super) fn wake_due(vcpu: Vcpu) {
-    use core::sync::atomic::Ordering;
     let pending = vcpu.pending().load(Ordering::Acquire);
     // Nothing is locked while a waker runs: dropping what it wakes may drop anything.
     loop {
