@@ -7,13 +7,26 @@ use trapless_tests::{Boot, require_kvm};
 
 /// Starts the guest in a process of its own.
 fn alone(args: &[&str]) -> Alone {
-    Alone::start(env!("CARGO_BIN_EXE_trapless-test-alone"), 1, "works", args)
+    Alone::start(env!("CARGO_BIN_EXE_trapless-test-alone"), 1, "tasks", args)
+}
+
+#[test]
+fn an_asynchronous_main_is_a_main() {
+    require_kvm!();
+    let run = |case| Boot::guest("tasks", &[case]).run();
+    assert_eq!(run("code").exit_code(), Some(7));
+    let failed = run("error");
+    assert_eq!(
+        (failed.exit_code(), failed.text().as_str()),
+        (Some(1), "Error: \"no luck\"\n")
+    );
+    run("note").passed();
 }
 
 #[test]
 fn waiting_tasks_make_no_exits() {
     require_kvm!();
-    let idle = |ms| alone(&["idle-tasks", ms]).report();
+    let idle = |ms| alone(&["idle", ms]).report();
     let (short, long) = (idle("1"), idle("2000"));
     for report in [&short, &long] {
         assert_eq!(report.end, "Exit(0)");
@@ -28,7 +41,7 @@ fn waiting_tasks_make_no_exits() {
 #[test]
 fn a_timer_is_one_wait() {
     require_kvm!();
-    let finished = Boot::guest("works", &["ticking-tasks"]).run();
+    let finished = Boot::guest("tasks", &["ticks"]).run();
     finished.passed();
     // One for each of 30 timers, and another where the host's clock is ahead of the guest's.
     let waits = finished.outcome.stats.made(call::WAIT);
@@ -38,7 +51,7 @@ fn a_timer_is_one_wait() {
 #[test]
 fn input_is_read_beside_timers() {
     require_kvm!();
-    let mut alone = alone(&["reading-task"]);
+    let mut alone = alone(&["reads"]);
     let mut input = alone.child.stdin.take().expect("an input pipe");
     for line in ["one", "two"] {
         writeln!(input, "{line}").expect("a guest that reads");

@@ -8,7 +8,6 @@ extern crate alloc;
 mod console;
 mod fault;
 mod memory;
-mod tasks;
 mod threads;
 mod time;
 mod transports;
@@ -16,7 +15,6 @@ mod trapped;
 
 use guest_sdk::{ExitCode, env, shutdown};
 
-guest_sdk::executor!();
 guest_sdk::entry!(main);
 
 fn main() -> Result<ExitCode, &'static str> {
@@ -52,11 +50,6 @@ fn main() -> Result<ExitCode, &'static str> {
         "channel" => threads::channel(),
         "condvar" => threads::condvar(),
         "short-threads" => threads::short(),
-
-        "idle-tasks" => tasks::idle(),
-        "ticking-tasks" => tasks::ticking(),
-        "reading-task" => tasks::reading(),
-        "asked-tasks" => tasks::asked(),
 
         "null-calls" => transports::null_calls(),
         "batches" => transports::batches(),
