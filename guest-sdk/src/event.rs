@@ -31,7 +31,7 @@ pub use next::{Next, next};
 pub(crate) const UNPARK: u64 = 1 << 32;
 /// Whoever is blocked in [`sync`](crate::sync) waits for this.
 pub(crate) const WAKE: u64 = 1 << 33;
-/// An [`executor`](crate::executor)'s tasks are to be polled.
+/// An [`executor`](mod@crate::executor)'s tasks are to be polled.
 pub(crate) const TASKS: u64 = 1 << 34;
 /// The future that an executor's loop runs for is to be polled.
 pub(crate) const ROOT: u64 = 1 << 35;

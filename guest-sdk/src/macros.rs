@@ -83,7 +83,7 @@ macro_rules! test_main {
     };
 }
 
-/// Lets a program run tasks: defines what `embassy-executor` and `embassy-time` call, by [`executor`](crate::executor). Once in a program;
+/// Lets a program run tasks: defines what `embassy-executor` and `embassy-time` call, by [`executor`](mod@crate::executor). Once in a program;
 /// [`main`](crate::main) does it for you.
 #[macro_export]
 macro_rules! executor {

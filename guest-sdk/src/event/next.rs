@@ -11,7 +11,7 @@ use core::task::{Context, Poll};
 /// Several tasks may wait, for different events or the same. Those that wait for the same are all woken, and the first takes it:
 /// what they wait for together, they must look for before they wait, and wait again if it is not there.
 ///
-/// To be awaited under [`executor`](crate::executor)'s loops, which wake it; another executor would not.
+/// To be awaited under [`executor`](mod@crate::executor)'s loops, which wake it; another executor would not.
 pub fn next(events: u64) -> Next {
     Next { events }
 }

@@ -23,7 +23,7 @@
 //! [`Spawner::make_send`] of it takes tasks from the others.
 //!
 //! # Beside blocking code
-//! Tasks of a vCPU take turns where they `.await`; one that blocks, in [`event::wait`](crate::event::wait) or a contended
+//! Tasks of a vCPU take turns where they `.await`; one that blocks, in [`event::wait`] or a contended
 //! [`Mutex`](crate::sync::Mutex), keeps the others of its vCPU waiting. Blocking code waits for a future with [`block_on`].
 //!
 //! # What is linked
