@@ -207,6 +207,16 @@ fn sleeping_and_waiting() {
 }
 
 #[test]
+fn only_pages_that_go_or_change_are_flushed() {
+    require_kvm!();
+    let finished = Boot::guest("works", &["map"]).vcpus(2).run();
+    finished.passed();
+    // One for the guard page under the thread's stack, one for the page that is replaced, one for all that are removed; none for the 41 that
+    // are new.
+    assert_eq!(finished.outcome.stats.made(call::MMU_FLUSH), 3);
+}
+
+#[test]
 fn the_heap_grows_with_the_memory() {
     require_kvm!();
     let blocks = |mib: u64| {

@@ -1,7 +1,7 @@
 //! The guest's own page tables: look up, map, unmap, protect.
 //!
 //! Owns the door to the tables, which the host maps writable at their own addresses, and the rule that an edit ends
-//! in one flush. The walk itself, in `table`, works on any memory and is tested on the host.
+//! in one flush, or in none where it only added pages. The walk itself, in `table`, works on any memory and is tested on the host.
 //!
 //! ```no_run
 //! use guest_sdk::paging::{Access, Edit};
@@ -29,8 +29,9 @@ pub use table::{Access, Mapping};
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = hypercall_abi::map::PAGE_SIZE;
 
-/// One edit at a time: two would overwrite each other's split pages.
-static EDITING: Mutex<()> = Mutex::new(());
+/// One edit at a time: two would overwrite each other's split pages. It holds whether translations are stale: vCPUs may remember pages that
+/// are gone or changed. A flush that the host refuses leaves it so, for the next edit's end.
+static EDITING: Mutex<bool> = Mutex::new(false);
 
 /// Why an edit was not made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,11 +68,14 @@ pub fn lookup(address: u64) -> Option<Mapping> {
 
 /// Changes to the page tables, visible to every vCPU at the latest when [committed](Edit::commit).
 ///
+/// A page where there was none is there for every vCPU at once, and committing costs nothing. One that was replaced, removed or protected is
+/// flushed from all vCPUs, together with all others of the edit, by one call. So a kernel that hands out addresses which have not been used since
+/// the last flush, and removes many old mappings in one edit, rarely calls.
+///
 /// Each method fails before it changes anything of its last incomplete page; what it changed until then stays. Pages of 2 MiB
 /// and 1 GiB are split where an edit needs it; the tables that takes come from the heap and stay.
 pub struct Edit {
-    dirty: bool,
-    _editing: MutexGuard<'static, ()>,
+    stale: MutexGuard<'static, bool>,
 }
 
 impl Edit {
@@ -79,8 +83,7 @@ impl Edit {
     #[must_use]
     pub fn begin() -> Edit {
         Edit {
-            dirty: false,
-            _editing: EDITING.lock(),
+            stale: EDITING.lock(),
         }
     }
 
@@ -97,7 +100,7 @@ impl Edit {
         physical: u64,
         access: Access,
     ) -> Result<(), Error> {
-        self.walk().map(pages, physical, access)
+        self.change(|walk| walk.map(pages, physical, access))
     }
 
     /// Removes pages: a later access faults.
@@ -108,7 +111,7 @@ impl Edit {
     /// # Errors
     /// See [`Error`].
     pub unsafe fn unmap(&mut self, pages: Range<u64>) -> Result<(), Error> {
-        self.walk().unmap(pages)
+        self.change(|walk| walk.unmap(pages))
     }
 
     /// Changes what may be done with pages.
@@ -119,10 +122,10 @@ impl Edit {
     /// # Errors
     /// See [`Error`].
     pub unsafe fn protect(&mut self, pages: Range<u64>, access: Access) -> Result<(), Error> {
-        self.walk().protect(pages, access)
+        self.change(|walk| walk.protect(pages, access))
     }
 
-    /// Makes every vCPU see the edit, with one call. Dropping it does the same, but cannot say if that fails.
+    /// Makes every vCPU see the edit, with one call if there is something to forget. Dropping it does the same, but cannot say if that fails.
     ///
     /// # Errors
     /// [`Error::Flush`].
@@ -130,16 +133,23 @@ impl Edit {
         self.flush()
     }
 
-    fn walk(&mut self) -> Walk<Own> {
-        self.dirty = true;
-        Walk::new(Own, boot().page_table_root.0)
+    /// What an edit that fails has changed until then counts as well.
+    fn change(
+        &mut self,
+        by: impl FnOnce(&mut Walk<Own>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut walk = Walk::new(Own, boot().page_table_root.0);
+        let done = by(&mut walk);
+        *self.stale |= walk.has_replaced();
+        done
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        if !core::mem::take(&mut self.dirty) {
-            return Ok(());
+        if *self.stale {
+            calls::mmu_flush().map_err(Error::Flush)?;
+            *self.stale = false;
         }
-        calls::mmu_flush().map_err(Error::Flush)
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Four-level page tables as the processor reads them: a walk over any memory that holds them.
 //!
-//! Owns the entry format and the splitting of large pages. Where the tables are is its caller's business.
+//! Owns the entry format, the splitting of large pages, and which edits a processor may not notice by itself. Where the tables are is
+//! its caller's business.
 
 use super::Error;
 use core::ops::Range;
@@ -8,11 +9,15 @@ use core::ops::Range;
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
+/// Both set from the start: the processor then need not write to the entry at a page's first use, and KVM that shadows the tables brings in
+/// neighbours with a page, and lets it be written, at its first fault.
+const ACCESSED: u64 = 1 << 5;
+const DIRTY: u64 = 1 << 6;
 const LARGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// An entry that leads to a table: what is allowed is said at the leaf.
-const TABLE: u64 = PRESENT | WRITE | USER;
+const TABLE: u64 = PRESENT | WRITE | USER | ACCESSED;
 const ENTRIES: u64 = 512;
 /// The end of the lower half of the address space.
 const END: u64 = 1 << 47;
@@ -61,9 +66,9 @@ impl Access {
     }
 
     fn bits(self) -> u64 {
-        let write = if self.write { WRITE } else { 0 };
+        let write = if self.write { WRITE | DIRTY } else { 0 };
         let execute = if self.execute { 0 } else { NO_EXECUTE };
-        PRESENT | USER | write | execute
+        PRESENT | USER | ACCESSED | write | execute
     }
 }
 
@@ -99,11 +104,22 @@ struct Place {
 pub(super) struct Walk<T> {
     tables: T,
     root: u64,
+    replaced: bool,
 }
 
 impl<T: Tables> Walk<T> {
     pub(super) fn new(tables: T, root: u64) -> Walk<T> {
-        Walk { tables, root }
+        Walk {
+            tables,
+            root,
+            replaced: false,
+        }
+    }
+
+    /// Whether an entry that was present has been replaced or removed, so that processors may remember what it said. They remember nothing
+    /// of an entry that is not present (Intel SDM volume 3, 4.10.2.3): one that comes to be needs no flush (4.10.4.3).
+    pub(super) fn has_replaced(&self) -> bool {
+        self.replaced
     }
 
     pub(super) fn lookup(&self, address: u64) -> Option<Mapping> {
@@ -223,7 +239,9 @@ impl<T: Tables> Walk<T> {
         Ok(table)
     }
 
-    /// Replaces a large page by a table of pages one size smaller that mean the same.
+    /// Replaces a large page by a table of pages one size smaller that mean the same. Whichever of the two a processor remembers, it finds the
+    /// same memory; but it may remember both at once, which some processors answer with a machine check, and a later flush of one small page
+    /// need not reach the large one. So this counts as replacing.
     fn split(&mut self, place: Place) -> Result<u64, Error> {
         let entry = self.read(place);
         let level = place.level - 1;
@@ -244,6 +262,7 @@ impl<T: Tables> Walk<T> {
     }
 
     fn write(&mut self, place: Place, entry: u64) {
+        self.replaced |= self.read(place) & PRESENT != 0;
         self.tables.write(place.table, place.index, entry);
     }
 }

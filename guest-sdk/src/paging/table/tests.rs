@@ -150,6 +150,53 @@ fn unmapped_and_mapped_again() {
     );
 }
 
+/// Whether an edit of some tables replaces something.
+fn replaces(mut walk: Walk<Fake>, edit: impl FnOnce(&mut Walk<Fake>)) -> bool {
+    walk.replaced = false;
+    edit(&mut walk);
+    walk.has_replaced()
+}
+
+#[test]
+fn only_what_was_present_is_replaced() {
+    const RW: Access = Access::READ_WRITE;
+    assert!(!replaces(empty(8), |walk| {
+        walk.map(0x5000..4 * MIB, 0x5000, RW).unwrap(); // new tables, small and large pages
+        walk.map(GIB..GIB + 0x1000, 0, RW).unwrap();
+        assert!(walk.lookup(0x5000).is_some());
+        assert_eq!(walk.unmap(8 * MIB..9 * MIB), Err(Error::NotMapped(8 * MIB)));
+    }));
+    let edits: [fn(&mut Walk<Fake>); 5] = [
+        |walk| walk.map(0..2 * MIB, 2 * MIB, RW).unwrap(),
+        |walk| walk.unmap(0..2 * MIB).unwrap(),
+        |walk| walk.protect(0..2 * MIB, Access::READ).unwrap(),
+        // Means the same, but in small pages.
+        |walk| walk.map(0x3000..0x4000, 0x3000, RW).unwrap(),
+        // Fails after its first page.
+        |walk| {
+            let beyond = walk.unmap(6 * MIB..10 * MIB);
+            assert_eq!(beyond, Err(Error::NotMapped(8 * MIB)));
+        },
+    ];
+    for (index, edit) in edits.into_iter().enumerate() {
+        assert!(replaces(identity(1), edit), "edit {index}");
+    }
+    // A large page where there was a table: processors may remember the table, however empty.
+    let mut walk = identity(1);
+    walk.unmap(0..0x1000).unwrap();
+    walk.unmap(0x1000..2 * MIB).unwrap();
+    assert!(replaces(walk, |walk| walk.map(0..2 * MIB, 0, RW).unwrap()));
+}
+
+#[test]
+fn a_page_that_was_removed_is_new_again() {
+    let mut walk = identity(1);
+    walk.unmap(0x5000..0x6000).unwrap();
+    assert!(!replaces(walk, |walk| {
+        walk.map(0x5000..0x6000, 0x9000, Access::READ).unwrap();
+    }));
+}
+
 #[test]
 fn impossible_edits_are_refused() {
     let mut walk = identity(0);

@@ -42,6 +42,7 @@ fn main() -> Result<ExitCode, &'static str> {
         "heap" => memory::heap(),
         "heap-exhausted" => memory::exhausted(),
         "random" => memory::random(),
+        "map" => memory::map(),
         "protect" => memory::protect(),
 
         "threads" => threads::sum(),

@@ -3,11 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use guest_sdk::collections::HashMap;
 use guest_sdk::fault::{self, Frame, Verdict, vector};
-use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
-use guest_sdk::{platform, println};
+use guest_sdk::paging::{self, Access, Edit, PAGE_SIZE};
+use guest_sdk::{platform, println, thread};
 
 /// Most of the memory can be had, twice, and holds what is written.
 pub fn heap() {
@@ -46,6 +47,46 @@ pub fn random() {
     println!("{:02x?}", platform::boot().seed);
 }
 
+/// Pages where there were none, on every vCPU, and then pages instead of others.
+pub fn map() {
+    const WINDOW: u64 = 1 << 40;
+    const PAGES: u64 = 40;
+    let memory: Vec<u64> = (0..(2 * PAGES + 1) * PAGE_SIZE / 8).collect();
+    let frames = (memory.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
+    let first = (frames - memory.as_ptr() as u64) / 8;
+    let edit = |by: &dyn Fn(&mut Edit) -> Result<(), paging::Error>| {
+        let mut edit = Edit::begin();
+        by(&mut edit).expect("tables from the heap");
+        edit.commit().expect("flushing is granted");
+    };
+    let point = |page: u64, to: u64| {
+        let (at, to) = (WINDOW + page * PAGE_SIZE, frames + to * PAGE_SIZE);
+        // SAFETY: nothing refers to pages in the window, and the frames are only read there.
+        edit(&|edit| unsafe { edit.map(at..at + PAGE_SIZE, to, Access::READ) });
+    };
+    let seen = |page: u64| {
+        // SAFETY: mapped to a part of the vector.
+        let word = unsafe { ptr::read_volatile((WINDOW + page * PAGE_SIZE) as *const u64) };
+        (word - first) * 8 / PAGE_SIZE
+    };
+    for page in 0..PAGES {
+        point(page, page);
+        assert_eq!(seen(page), page);
+    }
+    thread::scope(|scope| {
+        let elsewhere = || assert!((0..PAGES).all(|page| seen(page) == page));
+        scope.spawn(elsewhere).expect("a second vCPU");
+    });
+    point(0, PAGES);
+    assert_eq!(seen(0), PAGES);
+    let window = WINDOW..WINDOW + PAGES * PAGE_SIZE;
+    // SAFETY: nothing refers there.
+    edit(&|edit| unsafe { edit.unmap(window.clone()) });
+    assert_eq!(paging::lookup(WINDOW), None);
+    point(0, 7); // new again
+    assert_eq!(seen(0), 7);
+}
+
 static FAULTS: AtomicU64 = AtomicU64::new(0);
 
 /// Pages are made read-only; writing one faults, and the handler makes it writable again.
@@ -72,7 +113,7 @@ pub fn protect() {
     change(page, PAGES as u64, Access::READ);
     for byte in &mut memory[skipped..skipped + PAGES * PAGE_SIZE as usize] {
         // SAFETY: a byte of the vector, written for the handler to see.
-        unsafe { core::ptr::from_mut(byte).write_volatile(2) };
+        unsafe { ptr::from_mut(byte).write_volatile(2) };
     }
     assert_eq!(FAULTS.load(Ordering::SeqCst), PAGES as u64);
     assert_eq!(
