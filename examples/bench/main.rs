@@ -21,6 +21,7 @@ mod histogram;
 mod program;
 mod rows;
 mod trapped;
+mod window;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

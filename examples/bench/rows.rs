@@ -2,15 +2,13 @@
 //! does this work, and what it is compared with, is said in the host's table.
 
 use crate::block::{Run, now};
+use crate::window::{MOST_PAGES, Window};
 use crate::{program, trapped};
-use alloc::vec::Vec;
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, Ordering};
 use guest_sdk::batch::{Batch, Command};
 use guest_sdk::event::{self, current_vcpu};
-use guest_sdk::paging::{Access, Edit, PAGE_SIZE};
-use guest_sdk::sync::{Mutex, MutexGuard};
 use guest_sdk::time::now_ns;
 use guest_sdk::{calls, platform, thread};
 
@@ -46,6 +44,7 @@ pub const ROWS: &[Row] = &[
     ("mask/word", |run| run.over(mask_and_unmask)),
     ("program/called", program::called),
     ("program/trapped", program::trapped),
+    ("touch", program::touch),
     ("uart/1", trapped::write::<1>),
     ("uart/64", trapped::write::<64>),
     ("uart/4096", trapped::write::<4096>),
@@ -60,9 +59,6 @@ pub const ROWS: &[Row] = &[
     ("invlpg/1024", |run| trapped::remap(run, MOST_PAGES)),
     ("cr3/1024", |run| trapped::remap_by_root(run, MOST_PAGES)),
 ];
-
-/// Pages of the largest remapping.
-const MOST_PAGES: usize = 1024;
 
 /// What answers on the other vCPU, and the answer.
 const PING: u64 = 1 << 40;
@@ -165,76 +161,6 @@ fn identify_by_page() {
 
 fn identify_by_cpuid() {
     black_box(__cpuid(black_box(0)));
-}
-
-/// The pages that are remapped. They stay, so that only the first block pays for them.
-static MEMORY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-/// Some pages that are mapped to one of two places behind them, in turn. The last byte of each place says which it is.
-pub struct Window {
-    start: u64,
-    size: u64,
-    _memory: MutexGuard<'static, Vec<u8>>,
-}
-
-impl Window {
-    /// A window of so many pages.
-    pub fn new(pages: usize) -> Window {
-        let mut memory = MEMORY.lock();
-        if memory.is_empty() {
-            memory.resize((3 * MOST_PAGES + 1) * PAGE_SIZE as usize, 0);
-        }
-        let base = memory.as_ptr() as u64;
-        let (start, size) = (base.next_multiple_of(PAGE_SIZE), pages as u64 * PAGE_SIZE);
-        for (turn, mark) in [(0, 1), (1, 2)] {
-            memory[(start - base + (turn + 2) * size) as usize - 1] = mark;
-        }
-        Window {
-            start,
-            size,
-            _memory: memory,
-        }
-    }
-
-    /// Its first address.
-    pub fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// The place of a turn, 0 or 1.
-    pub fn back(&self, turn: u64) -> u64 {
-        self.start + (turn + 1) * self.size
-    }
-
-    /// Maps it to the place of a turn, and has everybody forget the other.
-    pub fn map(&self, turn: u64) {
-        self.map_to(self.back(turn));
-    }
-
-    fn map_to(&self, place: u64) {
-        let mut edit = Edit::begin();
-        let pages = self.start..self.start + self.size;
-        // SAFETY: nothing refers into the window but the volatile look below.
-        let mapped = unsafe { edit.map(pages, place, Access::READ_WRITE) };
-        if mapped.and_then(|()| edit.commit()).is_err() {
-            panic!("remapping was refused");
-        }
-    }
-
-    /// Looks through it.
-    pub fn check(&self, turn: u64) {
-        let last = (self.start + self.size - 1) as *const u8;
-        // SAFETY: the window is mapped, to bytes that are there.
-        let seen = unsafe { last.read_volatile() };
-        assert_eq!(u64::from(seen), turn + 1, "the flush shows the new page");
-    }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        // Back where it came from, for who has the memory next.
-        self.map_to(self.start);
-    }
 }
 
 /// Moves a window, with one call.

@@ -1,9 +1,11 @@
 //! The trapped side of the work: what an unmodified kernel does where the rows beside this file call.
 
 use crate::block::Run;
-use crate::rows::{Window, lateness};
+use crate::rows::lateness;
+use crate::window::Window;
 use alloc::vec::Vec;
 use core::hint::black_box;
+use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use guest_sdk::paging::PAGE_SIZE;
@@ -72,41 +74,45 @@ pub fn remap_by_root(run: &mut Run, pages: usize) {
 
 fn remap_with(run: &mut Run, pages: usize, flush: impl Fn(&Pages)) {
     let window = Window::new(pages);
-    let pages = Pages::of(&window, pages);
+    // Mapped page by page first, so that there is an entry for each.
+    window.map(1);
+    let entries = Pages::of(window.pages());
     let mut turn = 0;
     run.over(|| {
         turn ^= 1;
-        pages.point_to(window.back(turn));
-        flush(&pages);
+        entries.point(0..pages, window.back(turn));
+        flush(&entries);
         window.check(turn);
     });
 }
 
-/// The pages of a window, and their entries in the page tables.
+/// Pages, and their entries in the page tables.
 pub struct Pages {
     start: u64,
     entries: Vec<&'static AtomicU64>,
 }
 
 impl Pages {
-    /// Those of a window of so many pages.
-    pub fn of(window: &Window, pages: usize) -> Pages {
-        // Mapped page by page first, so that there is an entry for each.
-        window.map(1);
-        let start = window.start();
-        let addresses = (0..pages as u64).map(|page| start + page * PAGE_SIZE);
+    /// Pages that are mapped, by an entry each.
+    pub fn of(pages: Range<u64>) -> Pages {
         Pages {
-            start,
-            entries: addresses.map(entry).collect(),
+            start: pages.start,
+            entries: pages.step_by(PAGE_SIZE as usize).map(entry).collect(),
         }
     }
 
-    /// Lets the entries point to other places; nobody has forgotten the old ones.
-    pub fn point_to(&self, mut physical: u64) {
-        for entry in &self.entries {
-            let flags = entry.load(Ordering::Relaxed) & !ADDRESS;
-            entry.store(flags | physical, Ordering::Release);
+    /// Lets some of the entries point to a place, whatever was there; nobody has forgotten it.
+    pub fn point(&self, which: Range<usize>, mut physical: u64) {
+        for entry in &self.entries[which] {
+            entry.store(physical | ENTRY, Ordering::Release);
             physical += PAGE_SIZE;
+        }
+    }
+
+    /// Empties all entries; nobody has forgotten what they said.
+    pub fn clear(&self) {
+        for entry in &self.entries {
+            entry.store(0, Ordering::Release);
         }
     }
 
@@ -118,6 +124,9 @@ impl Pages {
 
 /// The bits of a page-table entry that are an address.
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+/// A page for data, as kernels map it: present, writable, for ring 3, accessed, dirty, not executable.
+const ENTRY: u64 = 1 << 63 | 0x67;
 
 /// The entry of a page of 4 KiB that is mapped.
 fn entry(address: u64) -> &'static AtomicU64 {

@@ -87,12 +87,17 @@ pub fn program(_: &Ground) -> Result<Subject, Error> {
     Ok(Box::new(move |run| {
         let mut failed = Ok(());
         run.over(|| {
-            if let Err(error) = program.round() {
+            if let Err(error) = program.rounds() {
                 failed = Err(error);
             }
         });
         failed
     }))
+}
+
+pub fn touch(ground: &Ground) -> Result<Subject, Error> {
+    let mut program = Program::new()?;
+    timed(ground, move || program.touch())
 }
 
 pub fn nothing(ground: &Ground) -> Result<Subject, Error> {
