@@ -20,6 +20,11 @@ pub fn threads(ground: &Ground) -> Result<Subject, Error> {
     Ok(Box::new(move |run| pair::ping_pong(run, cores)))
 }
 
+pub fn ring(ground: &Ground) -> Result<Subject, Error> {
+    let cores = ground.cores;
+    Ok(Box::new(move |run| pair::ring(run, cores)))
+}
+
 pub fn pipes(ground: &Ground) -> Result<Subject, Error> {
     let cores = ground.cores;
     Ok(Box::new(move |run| pair::pipes(run, cores)))

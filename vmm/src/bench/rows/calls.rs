@@ -19,7 +19,8 @@ pub(super) const ROWS: &[Row] = &[
         mechanism: "polled call",
         against: &["floor/threads", "null/trap"],
         place: Place::GuestPair(Setup::Poll, "null"),
-        explain: "The same call, posted in a line of shared memory that a host thread on the other processor looks at: no exit. Its                   floor is two threads of one process that answer each other in such a line.",
+        explain: "The same call, posted in a line of shared memory that a host thread on the other processor looks at: no exit. Its \
+                  floor is two threads of one process that answer each other in such a line.",
         ..CALL
     },
     Row {
@@ -177,7 +178,10 @@ const BATCHES: [Row; 8] = [
     batch("batch/trap/512", 512, "512, one exit", "batch/512"),
     polled_batch("batch/poll/1", 1, "1, one post", "batch/1"),
     polled_batch("batch/poll/8", 8, "8, one post", "batch/8"),
-    polled_batch("batch/poll/64", 64, "64, one post", "batch/64"),
+    Row {
+        against: &["null/poll", "floor/ring"],
+        ..polled_batch("batch/poll/64", 64, "64, one post", "batch/64")
+    },
     polled_batch("batch/poll/512", 512, "512, one post", "batch/512"),
 ];
 

@@ -1,6 +1,6 @@
 //! Whole programs, boot, and what things cost with nothing of ours in them.
 
-use super::super::floor::{bare, program};
+use super::super::floor::{bare, program, threads};
 use super::super::guest::Setup;
 use super::super::subject;
 use super::{CALL, FLOOR, Place, Row, Side};
@@ -88,7 +88,17 @@ pub(super) const ROWS: &[Row] = &[
         mechanism: "two threads, one line",
         place: Place::HostPair(subject::threads),
         explain: "Two threads of this process, each on its processor, that post and answer in one cache line of the layout that \
-                  polled calls use. No hypervisor: the limit of any answer from another processor.",
+                  polled calls use, six arguments, status and result included. No hypervisor: the limit of any answer from another processor.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/ring",
+        operation: "floors",
+        mechanism: "two threads, 64 entries",
+        per: threads::BATCH,
+        place: Place::HostPair(subject::ring),
+        explain: "The same two threads with 64 entries in a ring of the layout that batches use: one fills them and posts once, the other reads \
+                  and answers each. What one entry costs.",
         ..FLOOR
     },
     Row {
