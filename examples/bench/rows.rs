@@ -20,6 +20,8 @@ pub const ROWS: &[Row] = &[
     ("nothing", |run| run.over(|| ())),
     ("null", |run| run.over(|| done(calls::null()))),
     ("null/rare", rare),
+    ("null/hog", |run| run.over(|| done(calls::null()))),
+    ("idle", idle),
     ("batch/1", |run| batch(run, 1)),
     ("batch/8", |run| batch(run, 8)),
     ("batch/64", |run| batch(run, 64)),
@@ -128,6 +130,18 @@ fn timer(run: &mut Run) {
             // Timed out: that is what it is for.
             let _ = calls::wait(0, now_ns() + ahead_ns);
         })
+    });
+}
+
+/// Nothing to do for a second.
+fn idle(run: &mut Run) {
+    const WHILE_NS: u64 = 1_000_000_000;
+    run.over(|| {
+        let end = now_ns() + WHILE_NS;
+        while now_ns() < end {
+            // Timed out, or woken for nothing.
+            let _ = calls::wait(0, end);
+        }
     });
 }
 

@@ -54,7 +54,7 @@ fn a_filtered_run_counts_right_and_compares_with_itself() {
 
     let results: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     assert_eq!(results["kind"], "trapless bench");
-    assert_eq!(results["schema"], 1);
+    assert_eq!(results["schema"], 2);
     assert_eq!(results["method"]["quick"], true);
     assert!(!results["host"]["cpus"].as_array().unwrap().is_empty());
     let rows = results["rows"].as_array().unwrap();

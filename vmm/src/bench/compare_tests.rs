@@ -1,5 +1,5 @@
 use super::super::results::{Against, Host, Method};
-use super::super::rows::Side;
+use super::super::rows::{Figure, Side};
 use super::*;
 
 fn estimate(median: f64, half: f64) -> Estimate {
@@ -21,6 +21,7 @@ fn line(name: &str, cost: Estimate, against: &[(&str, Estimate)]) -> Line {
         operation: "an operation".to_owned(),
         mechanism: "a <mechanism>".to_owned(),
         side: Side::Called,
+        figure: Figure::Cost,
         per: 1,
         explain: "What it means.".to_owned(),
         skipped: None,

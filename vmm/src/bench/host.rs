@@ -71,8 +71,9 @@ pub struct Used {
 }
 
 impl Used {
-    /// Reads it, where `own` carries out the operation and the caller is the one that measures, which may be the same.
-    pub fn until_now(own: u32) -> Used {
+    /// Reads it, where `own` carries out the operation and the caller is the one that measures, which may be the same. What the
+    /// `hogs` use is nobody's.
+    pub fn until_now(own: u32, hogs: &[u32]) -> Used {
         let (waited_ns, preemptions) = interruptions(own);
         let own_ns = cpu_ns(thread_clock(own));
         let here_ns = match this_thread() {
@@ -80,10 +81,11 @@ impl Used {
             here => cpu_ns(thread_clock(here)),
         };
         // The process's clock has the threads that have ended too.
+        let hogs_ns: u64 = hogs.iter().map(|hog| cpu_ns(thread_clock(*hog))).sum();
         let all_ns = cpu_ns(libc::CLOCK_PROCESS_CPUTIME_ID) + children_ns();
         Used {
             own_ns,
-            others_ns: all_ns.saturating_sub(own_ns + here_ns),
+            others_ns: all_ns.saturating_sub(own_ns + here_ns + hogs_ns),
             preemptions,
             waited_ns,
         }
@@ -151,13 +153,13 @@ mod tests {
     fn a_threads_work_is_charged_to_it() {
         let here = this_thread();
         assert!(threads().contains(&here));
-        let before = Used::until_now(here);
+        let before = Used::until_now(here, &[]);
         let mut sum = 0_u64;
         while cpu_ns(thread_clock(here)) - before.own_ns < 1_000_000 {
             sum = std::hint::black_box(sum + 1);
         }
         let mut used = Used::default();
-        used.add(&before, &Used::until_now(here));
+        used.add(&before, &Used::until_now(here, &[]));
         assert!(used.own_ns >= 1_000_000, "{used:?} after {sum} rounds");
     }
 

@@ -1,17 +1,18 @@
 //! The order of blocks: which row is measured when, and what is kept of it.
 
 use super::block::{Plan, Run};
-use super::guest::{Guest, Setup};
+use super::guest::{Block, Guest, Setup};
 use super::histogram::Histogram;
+use super::hogs::Hogs;
 use super::host::{self, Used};
-use super::rows::{self, Place, Row, row};
+use super::rows::{self, Figure, Place, Row, row};
 use super::statistics::{Distribution, ratios};
 use super::subject::Subject;
 use super::{Extent, Ground, qemu};
 use crate::Error;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Pairs that even the slowest row has.
 const LEAST_PAIRS: u32 = 3;
@@ -98,6 +99,8 @@ struct Bench<'g> {
     /// Single rounds of rows that run in this process.
     histograms: BTreeMap<&'static str, Box<Histogram>>,
     measured: BTreeMap<&'static str, Measured>,
+    /// Where the row that is measured has them.
+    hogs: Option<Hogs>,
 }
 
 impl<'g> Bench<'g> {
@@ -109,23 +112,32 @@ impl<'g> Bench<'g> {
             subjects: BTreeMap::new(),
             histograms: BTreeMap::new(),
             measured: BTreeMap::new(),
+            hogs: None,
         }
     }
 
-    fn plan(&self) -> Plan {
-        let ticks = |ns: f64| (ns * self.ground.ticks_per_ns) as u64;
-        let block = self.extent.block.as_nanos() as f64;
+    fn plan(&self, figure: Figure) -> Plan {
+        let ticks = |time: Duration| (time.as_nanos() as f64 * self.ground.ticks_per_ns) as u64;
+        let half = ticks(self.extent.block / 2);
         Plan {
-            chunk: ticks(self.extent.chunk.as_nanos() as f64),
-            chunks: ticks(block / 2.0),
-            singles: ticks(block / 2.0),
+            chunk: ticks(self.extent.chunk),
+            chunks: half,
+            singles: match figure {
+                Figure::Cost | Figure::Cpu => half,
+                Figure::P99 => ticks(self.extent.tail),
+            },
         }
+    }
+
+    fn used(&self, own: u32) -> Used {
+        let hogs = self.hogs.as_ref();
+        Used::until_now(own, hogs.map_or(&[], |hogs| &hogs.ids))
     }
 
     /// A block of nothing on each side.
     fn timer(&mut self) -> Result<Timer, Error> {
         const NOTHING: &str = "nothing";
-        let plan = self.plan();
+        let plan = self.plan(Figure::Cost);
         let guest = self.guest(Setup::Trap)?;
         guest.block(NOTHING, plan, false)?;
         let guest = guest.distribution(NOTHING)?;
@@ -169,16 +181,21 @@ impl<'g> Bench<'g> {
         let mut group = vec![row];
         group.extend(row.against.iter().copied().filter_map(self::row));
         group.retain(|row| self.unfit(row).is_none());
-        for row in &group {
+        for row in group.iter().filter(|row| row.figure != Figure::Cpu) {
             self.block(row, true)?;
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
         }
         self.pin_partners();
+        self.hogs = row.hogs.then(|| Hogs::start(self.ground.cores));
         let mut pairs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         let start = Instant::now();
-        for pair in 0..self.extent.pairs {
+        let pairs_wanted = match row.figure {
+            Figure::Cost => self.extent.pairs,
+            Figure::P99 | Figure::Cpu => self.extent.long_pairs,
+        };
+        for pair in 0..pairs_wanted {
             if pair >= LEAST_PAIRS && start.elapsed() > self.extent.row {
                 break;
             }
@@ -192,6 +209,7 @@ impl<'g> Bench<'g> {
             }
             group.reverse();
         }
+        self.hogs = None;
         let ours = pairs.remove(row.name).unwrap_or_default();
         let against = row.against.iter().copied();
         let ratios = against
@@ -219,51 +237,93 @@ impl<'g> Bench<'g> {
         entry.or_insert_with(|| Measured::new(row))
     }
 
-    /// Runs one block, and returns what an operation cost in it, in nanoseconds. One that warms up is forgotten.
+    /// Runs one block, and returns its figure, in nanoseconds. One that warms up is forgotten.
     fn block(&mut self, row: &'static Row, warm: bool) -> Result<f64, Error> {
-        let plan = self.plan();
-        let (before, after, rounds, cost);
-        match row.place {
+        let plan = self.plan(row.figure);
+        let (used, block) = match row.place {
             Place::Guest(setup, work) | Place::GuestPair(setup, work) => {
-                let guest = self.guest(setup)?;
-                before = Used::until_now(guest.thread_id);
-                let block = guest.block(work, plan, warm)?;
-                after = Used::until_now(guest.thread_id);
-                (rounds, cost) = (block.rounds, block.cost);
+                let thread = self.guest(setup)?.thread_id;
+                let before = self.used(thread);
+                let block = self.guest(setup)?.block(work, plan, warm)?;
+                ((before, self.used(thread)), block)
             }
-            Place::Host(make) | Place::HostPair(make) => {
-                let subject = match self.subjects.remove(row.name) {
-                    Some(subject) => subject,
-                    None => make(self.ground)?,
-                };
-                let subject = self.subjects.entry(row.name).or_insert(subject);
-                let mut forgotten = Histogram::new();
-                let histogram = match warm {
-                    true => &mut forgotten,
-                    false => {
-                        let entry = self.histograms.entry(row.name);
-                        entry.or_insert_with(|| Box::new(Histogram::new()))
-                    }
-                };
-                let mut run = Run::new(plan, histogram);
-                let here = host::this_thread();
-                host::pin(here, &[self.ground.cores.first]);
-                before = Used::until_now(here);
-                let ran = subject(&mut run);
-                after = Used::until_now(here);
-                host::pin(here, &[self.ground.cores.second]);
-                ran?;
-                (rounds, cost) = (run.rounds, run.middle_cost());
-            }
+            Place::Host(make) | Place::HostPair(make) => self.block_here(row, make, plan, warm)?,
             Place::Qemu(_) => return Ok(f64::NAN),
+        };
+        let ns = |ticks: f64| ticks / f64::from(row.per) / self.ground.ticks_per_ns;
+        let cost = ns(block.cost as f64 / 1000.0);
+        if warm {
+            return Ok(cost);
         }
+        let (before, after) = used;
+        let mut used = Used::default();
+        used.add(&before, &after);
+        let figure = match row.figure {
+            Figure::Cost => cost,
+            Figure::P99 => ns(self.tail(row)?),
+            Figure::Cpu => {
+                (used.own_ns + used.others_ns) as f64 / (block.rounds as f64 * cost) * 1e9
+            }
+        };
+        let entry = self.entry(row);
+        entry.used.add(&before, &after);
+        entry.operations += block.rounds * u64::from(row.per);
+        Ok(figure)
+    }
+
+    /// A block of what is measured in this process, and what was used before and after it.
+    fn block_here(
+        &mut self,
+        row: &'static Row,
+        make: fn(&Ground) -> Result<Subject, Error>,
+        plan: Plan,
+        warm: bool,
+    ) -> Result<((Used, Used), Block), Error> {
+        let mut subject = match self.subjects.remove(row.name) {
+            Some(subject) => subject,
+            None => make(self.ground)?,
+        };
+        let mut histogram = match self.histograms.remove(row.name) {
+            Some(histogram) if !warm => histogram,
+            _ => Box::new(Histogram::new()),
+        };
+        let mut run = Run::new(plan, &mut histogram);
+        let here = host::this_thread();
+        host::pin(here, &[self.ground.cores.first]);
+        let before = self.used(here);
+        let ran = subject(&mut run);
+        let after = self.used(here);
+        host::pin(here, &[self.ground.cores.second]);
+        ran?;
+        let block = Block {
+            rounds: run.rounds,
+            cost: run.middle_cost(),
+        };
+        self.subjects.insert(row.name, subject);
         if !warm {
-            let entry = self.entry(row);
-            entry.used.add(&before, &after);
-            entry.operations += rounds * u64::from(row.per);
+            self.histograms.insert(row.name, histogram);
         }
-        let ticks = cost as f64 / 1000.0 / f64::from(row.per);
-        Ok(ticks / self.ground.ticks_per_ns)
+        Ok(((before, after), block))
+    }
+
+    /// What one round in a hundred of the last block exceeded, in ticks.
+    fn tail(&mut self, row: &'static Row) -> Result<f64, Error> {
+        let all = self.distribution(row)?;
+        let entry = self.entry(row);
+        let block = all.since(&entry.distribution);
+        entry.distribution = all;
+        Ok(block.at(0.99).unwrap_or(0.0))
+    }
+
+    /// Every round of a row that was timed by itself until now.
+    fn distribution(&mut self, row: &'static Row) -> Result<Distribution, Error> {
+        match row.place.work() {
+            Some((setup, work)) => self.guest(setup)?.distribution(work),
+            None => {
+                let histogram = self.histograms.get(row.name);
+                Ok(histogram.map_or_else(Distribution::default, |known| distribution(known)))
+            }
+        }
     }
 
     /// QEMU runs by itself.
@@ -282,15 +342,16 @@ impl<'g> Bench<'g> {
     /// Fetches the distributions, and counts exits. `false`: told to stop.
     fn finish(&mut self, stop: &AtomicBool) -> Result<bool, Error> {
         let mut measured = std::mem::take(&mut self.measured);
-        for (name, entry) in &mut measured {
+        for entry in measured.values_mut() {
             if stop.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            if let Some(histogram) = self.histograms.get(name) {
-                entry.distribution = distribution(histogram);
+            // What a row of CPU time waits for is no round of an operation.
+            if entry.skipped.is_some() || entry.row.figure == Figure::Cpu {
+                continue;
             }
-            if let (Some((setup, work)), None) = (entry.row.place.work(), &entry.skipped) {
-                entry.distribution = self.guest(setup)?.distribution(work)?;
+            entry.distribution = self.distribution(entry.row)?;
+            if let Some((setup, work)) = entry.row.place.work() {
                 entry.exits = self.exits(setup, work, entry.row.per)?;
             }
         }
@@ -300,7 +361,7 @@ impl<'g> Bench<'g> {
 
     /// Exits an operation: of two VMs that do nothing else, one for longer than the other, what the longer life had more.
     fn exits(&self, setup: Setup, work: &str, per: u32) -> Result<Option<f64>, Error> {
-        let plan = self.plan();
+        let plan = self.plan(Figure::Cost);
         let longer = |times: u64| Plan {
             chunks: plan.chunks * times,
             singles: 0,

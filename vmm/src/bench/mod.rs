@@ -4,7 +4,7 @@
 //! A row is measured in turn with each row it is held against, in blocks of some 10 ms, in an order that is reversed from round to round. Both sides of
 //! a ratio come from the same round; the median of these ratios is given with an interval that holds 95 % of the medians of
 //! their resamples (bootstrap). A block's cost is the middle one of its chunks, each timed as a whole over some 100 µs; percentiles come from rounds
-//! that are timed one by one, less what the clock itself costs. The first vCPU and what is measured in this process share one processor, and
+//! that are timed one by one, less what the clock itself costs. A row whose figure is a percentile has longer blocks, and takes that of each. The first vCPU and what is measured in this process share one processor, and
 //! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation.
 //!
 //! `rows` is the table, `block` the loop, `measure` the order of blocks; [`results`] describes the result file.
@@ -14,6 +14,7 @@ pub mod compare;
 pub mod floor;
 mod guest;
 mod histogram;
+mod hogs;
 mod host;
 mod measure;
 pub mod page;
@@ -29,7 +30,7 @@ use crate::{Error, build, kvm, poller};
 use block::now;
 use host::Cores;
 use results::Results;
-pub use rows::Side;
+pub use rows::{Figure, Side};
 pub use statistics::Estimate;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -58,6 +59,10 @@ pub struct Extent {
     /// How long a row and what it is held against may take together: where one round takes longer than a block, there are fewer
     /// pairs, but never fewer than three.
     pub row: Duration,
+    /// How long a block's rounds are timed one by one where a percentile of each block is wanted.
+    pub tail: Duration,
+    /// Pairs of such blocks, and of those that last for a second.
+    pub long_pairs: u32,
 }
 
 impl Extent {
@@ -66,12 +71,16 @@ impl Extent {
         block: Duration::from_millis(10),
         chunk: Duration::from_micros(100),
         row: Duration::from_secs(8),
+        tail: Duration::from_millis(200),
+        long_pairs: 12,
     };
     const QUICK: Extent = Extent {
         pairs: 10,
         block: Duration::from_millis(4),
         chunk: Duration::from_micros(100),
         row: Duration::from_millis(600),
+        tail: Duration::from_millis(100),
+        long_pairs: 2,
     };
 }
 

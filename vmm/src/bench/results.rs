@@ -9,9 +9,9 @@
 //! | `host` | what it ran on: `version` (of Trapless), `host` (`vmx`, `svm`, `software`), `kernel`, `cpu`, `cpus` (those it might use), `online`, `first` and `second` (those it used), `load_before`, `load_after` (of the last minute), `pressure_before`, `pressure_after` (percent of the last 10 s in which something waited for a processor), `huge_pages`, `date` (seconds since 1970) |
 //! | `method` | `quick`, `pairs`, `block_ns`, `chunk_ns`, `confidence`, `timer_guest_ns` and `timer_host_ns` (subtracted from every sample), `tsc_mhz` |
 //! | `rows` | an array in the order of the table: |
-//! | `rows[].name`, `operation`, `mechanism`, `side` (`called`, `trapped`, `floor`), `per`, `explain` | the row; `per` is how many operations a round has |
+//! | `rows[].name`, `operation`, `mechanism`, `side` (`called`, `trapped`, `floor`), `figure`, `per`, `explain` | the row; `per` is how many operations a round has |
 //! | `rows[].skipped` | why it was not measured; then the rest is empty |
-//! | `rows[].cost_ns` | what an operation costs: `median`, `low` and `high` over blocks |
+//! | `rows[].cost_ns` | the row's figure, by `figure`: what an operation costs (`cost`), what one in a hundred exceeds (`p99`), or the CPU time of all threads in a second (`cpu`): `median`, `low` and `high` over blocks |
 //! | `rows[].against` | an array: `name` of the other row, `ratio` with `median`, `low` and `high`, `pairs` |
 //! | `rows[].samples` | how many rounds were timed one by one |
 //! | `rows[].p50_ns`, `p90_ns`, `p99_ns`, `p999_ns`, `max_ns` | of those; null where fewer than ten lie beyond |
@@ -22,7 +22,7 @@
 //! | `rows[].histogram` | `[from_ns, to_ns, count]` of the timed rounds, empty ones left out |
 
 use super::measure::{Measured, Timer};
-use super::rows::Side;
+use super::rows::{Figure, Side};
 use super::statistics::{Distribution, Estimate, bounds};
 use super::{Extent, Ground};
 use crate::host::{HostKind, Machine, kind};
@@ -31,7 +31,7 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What `schema` says.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What `kind` says.
 pub const KIND: &str = "trapless bench";
@@ -97,6 +97,7 @@ pub struct Line {
     pub operation: String,
     pub mechanism: String,
     pub side: Side,
+    pub figure: Figure,
     pub per: u32,
     pub explain: String,
     pub skipped: Option<String>,
@@ -233,6 +234,7 @@ impl Line {
             operation: row.operation.to_owned(),
             mechanism: row.mechanism.to_owned(),
             side: row.side,
+            figure: row.figure,
             per: row.per,
             explain: row.explain.to_owned(),
             cost_ns: Estimate::of(&measured.blocks),

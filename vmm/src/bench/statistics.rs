@@ -94,6 +94,18 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// What has been added to an earlier state of it.
+    pub fn since(&self, earlier: &Distribution) -> Distribution {
+        let before = |bucket| earlier.counts.get(bucket).copied().unwrap_or(0);
+        let counts = self.counts.iter();
+        Distribution {
+            max: self.max,
+            counts: counts
+                .map(|(bucket, count)| (*bucket, count.saturating_sub(before(bucket))))
+                .collect(),
+        }
+    }
+
     /// How many values.
     pub fn samples(&self) -> u64 {
         self.counts.values().sum()
@@ -102,12 +114,16 @@ impl Distribution {
     /// The least value that at least `part` of all values, from 0 to 1, do not exceed: the middle of its bucket. `None` where fewer than ten values
     /// lie beyond it, of which too little can be said.
     pub fn percentile(&self, part: f64) -> Option<f64> {
-        let samples = self.samples();
-        let rank = ((samples as f64 * part).ceil() as u64).max(1);
         // Rounded: 0.999 is not a binary number, and 1 - 0.999 of 10,000 must be 10.
-        if part > 0.5 && (samples as f64 * (1.0 - part)).round() < 10.0 {
-            return None;
-        }
+        let beyond = (self.samples() as f64 * (1.0 - part)).round();
+        (part <= 0.5 || beyond >= 10.0)
+            .then(|| self.at(part))
+            .flatten()
+    }
+
+    /// Likewise, however few lie beyond it. `None` without values.
+    pub fn at(&self, part: f64) -> Option<f64> {
+        let rank = ((self.samples() as f64 * part).ceil() as u64).max(1);
         let mut seen = 0;
         let (index, _) = self.counts.iter().find(|(_, count)| {
             seen += **count;

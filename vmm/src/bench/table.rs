@@ -1,7 +1,7 @@
 //! The results as a terminal shows them.
 
 use super::results::{Host, Line, Results};
-use super::rows::Side;
+use super::rows::{Figure, Side};
 use std::fmt::Write;
 
 /// The whole text.
@@ -39,8 +39,12 @@ fn write_line(text: &mut String, line: &Line) -> std::fmt::Result {
     }
     let time = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), self::time);
     write!(text, "  {:<23}", line.mechanism)?;
+    write!(
+        text,
+        " {:>9}",
+        figure(line).unwrap_or_else(|| "-".to_owned())
+    )?;
     for value in [
-        line.cost_ns.map(|cost| cost.median),
         line.p50_ns,
         line.p90_ns,
         line.p99_ns,
@@ -150,6 +154,16 @@ pub fn method(results: &Results) -> String {
         method.pairs,
         time(method.block_ns as f64)
     )
+}
+
+/// A row's figure: a time, or the part of a processor that CPU time in a second is.
+#[must_use]
+pub fn figure(line: &Line) -> Option<String> {
+    let ns = line.cost_ns?.median;
+    Some(match line.figure {
+        Figure::Cost | Figure::P99 => time(ns),
+        Figure::Cpu => format!("{:.3} %", ns / 1e7),
+    })
 }
 
 /// A time in nanoseconds with a fitting unit, in three digits.

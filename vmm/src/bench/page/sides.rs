@@ -3,6 +3,7 @@
 use super::axis::{Log, decades, figure};
 use super::{Text, operations};
 use crate::bench::results::{Line, Results};
+use crate::bench::rows::Figure;
 use crate::bench::table::{side, time};
 use std::fmt::{self, Write};
 
@@ -12,16 +13,18 @@ const ROW: f64 = 34.0;
 const HEAD: f64 = 24.0;
 
 pub fn write(page: &mut String, results: &Results) -> fmt::Result {
-    let costs = results.rows.iter().filter_map(|line| line.cost_ns);
+    let shown = |line: &Line| line.figure != Figure::Cpu && line.cost_ns.is_some();
+    let costs = results.rows.iter().filter(|line| shown(line));
+    let costs = costs.filter_map(|line| line.cost_ns);
     let Some(axis) = Log::over(costs.map(|cost| cost.median), 10.0, 4.0, WIDTH - 76.0) else {
         return Ok(());
     };
     page.push_str("<h2>What an operation costs</h2>\n<p>On a logarithmic axis: each line is ten times the one before. The strong end of a bar is its 95 % interval.</p>\n<div class=\"plots\">\n");
     for (name, lines) in operations(results) {
-        let lines: Vec<&Line> = lines
-            .into_iter()
-            .filter(|line| line.cost_ns.is_some())
-            .collect();
+        let lines: Vec<&Line> = lines.into_iter().filter(|line| shown(line)).collect();
+        if lines.is_empty() {
+            continue;
+        }
         let bottom = HEAD + ROW * lines.len() as f64;
         let height = bottom + 22.0;
         figure(page, WIDTH, height, name)?;

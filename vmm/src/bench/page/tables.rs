@@ -2,7 +2,7 @@
 
 use super::Text;
 use crate::bench::results::{Line, Results};
-use crate::bench::table::{disturbed, ratio, side, time};
+use crate::bench::table::{disturbed, figure, ratio, side, time};
 use std::fmt::{self, Write};
 
 const COLUMNS: [&str; 11] = [
@@ -69,7 +69,11 @@ fn row(page: &mut String, line: &Line) -> fmt::Result {
             Text(reason)
         );
     }
-    cell(page, line.cost_ns.map(|cost| cost.median))?;
+    write!(
+        page,
+        "<td>{}",
+        figure(line).unwrap_or_else(|| "–".to_owned())
+    )?;
     page.push_str("<td>");
     for against in &line.against {
         let estimate = against.ratio;

@@ -1,7 +1,7 @@
 //! Calls and what they carry: the null call on every transport, batches, bytes in and out.
 
 use super::super::guest::Setup;
-use super::{CALL, Place, Row, TRAPPED};
+use super::{CALL, Figure, Place, Row, TRAPPED};
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
@@ -48,6 +48,28 @@ pub(super) const ROWS: &[Row] = &[
         against: &["null/rare/trap"],
         place: Place::GuestPair(Setup::Auto, "null/rare"),
         explain: "One call every millisecond where the transport is adaptive: it should trap, and cost what a trap costs.",
+        ..CALL
+    },
+    Row {
+        name: "hog/trap",
+        operation: "null call beside a hog on each processor: p99",
+        against: &[],
+        place: Place::Guest(Setup::Trap, "null/hog"),
+        figure: Figure::P99,
+        hogs: true,
+        explain: "What one trap call in a hundred exceeds while a thread that never stops competes for each of the two processors. The host's \
+                  scheduler takes the processor away for milliseconds at a time.",
+        ..CALL
+    },
+    Row {
+        name: "hog/auto",
+        operation: "null call beside a hog on each processor: p99",
+        mechanism: "adaptive",
+        against: &["hog/trap"],
+        place: Place::GuestPair(Setup::Auto, "null/hog"),
+        figure: Figure::P99,
+        hogs: true,
+        explain: "The same where the poller, too, has to share its processor: a guest that waits for it in vain loses its patience and traps.",
         ..CALL
     },
     BATCHES[0],

@@ -1,7 +1,7 @@
 //! What a kernel does with its machine: clock, timer, masking, identity, address translation, notification.
 
 use super::super::guest::Setup;
-use super::{CALL, Place, Row, Side, TRAPPED};
+use super::{CALL, Figure, Place, Row, Side, TRAPPED};
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
@@ -51,6 +51,17 @@ pub(super) const ROWS: &[Row] = &[
         place: Place::Guest(Setup::Trapped, "pit/timer"),
         explain: "The same with the interval timer as an unmodified kernel drives it: three writes to arm it, hlt, and the controller asked and answered after the interrupt, which are part of being late.",
         ..TRAPPED
+    },
+    Row {
+        name: "idle/cpu",
+        operation: "a VM that waits: CPU time",
+        mechanism: "wait(deadline)",
+        against: &[],
+        place: Place::GuestPair(Setup::Auto, "idle"),
+        figure: Figure::Cpu,
+        explain: "What all threads of the process but the measuring one, the poller among them, use of a processor while the guest waits \
+                  for a second.",
+        ..CALL
     },
     Row {
         name: "mask/word",

@@ -29,6 +29,10 @@ pub struct Row {
     pub per: u32,
     /// Where it runs.
     pub place: Place,
+    /// What is taken of each block.
+    pub figure: Figure,
+    /// Whether a thread on each of the two processors computes meanwhile and never stops.
+    pub hogs: bool,
     /// What the figure means, for people.
     pub explain: &'static str,
 }
@@ -50,6 +54,18 @@ pub enum Side {
     Trapped,
     /// The same work with nothing of ours in it.
     Floor,
+}
+
+/// What is taken of each block, and put into ratios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Figure {
+    /// What an operation costs.
+    Cost,
+    /// What one operation in a hundred exceeds.
+    P99,
+    /// CPU time of all threads in a second.
+    Cpu,
 }
 
 /// Where a row runs.
@@ -101,6 +117,8 @@ const CALL: Row = Row {
     against: &["null/trap"],
     per: 1,
     place: Place::Guest(Setup::Trap, "null"),
+    figure: Figure::Cost,
+    hogs: false,
     explain: "",
 };
 
@@ -139,6 +157,7 @@ mod tests {
                 let other = row(other).expect("a row to be held against");
                 assert_ne!(other.name, each.name);
                 assert!(!matches!(other.place, Place::Qemu(_)), "{}", each.name);
+                assert_eq!((other.figure, other.hogs), (each.figure, each.hogs));
             }
         }
     }
