@@ -8,7 +8,7 @@ use super::host::{self, Used};
 use super::rows::{self, Figure, Place, Row, row};
 use super::statistics::{Distribution, ratios};
 use super::subject::Subject;
-use super::{Extent, Ground, qemu};
+use super::{Extent, Ground, exits, qemu};
 use crate::Error;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,11 +16,6 @@ use std::time::{Duration, Instant};
 
 /// Pairs that even the slowest row has.
 const LEAST_PAIRS: u32 = 3;
-
-/// Exits an operation, from which on the few that starting and ending a VM takes do not count.
-const MANY_EXITS: f64 = 100.0;
-/// Operations past which the few exits that a VM makes more or less in its own affairs do not matter: one in a hundred.
-const ENOUGH_TO_COUNT: u64 = 500;
 
 /// What is known of a row when everything has been measured.
 pub struct Measured {
@@ -174,10 +169,6 @@ impl<'g> Bench<'g> {
             self.entry(row).skipped = Some(reason);
             return Ok(true);
         }
-        if let Place::Qemu(accelerator) = row.place {
-            self.emulator(row, accelerator);
-            return Ok(!stop.load(Ordering::Relaxed));
-        }
         let mut group = vec![row];
         group.extend(row.against.iter().copied().filter_map(self::row));
         group.retain(|row| self.unfit(row).is_none());
@@ -193,7 +184,8 @@ impl<'g> Bench<'g> {
         let start = Instant::now();
         let pairs_wanted = match row.figure {
             Figure::Cost => self.extent.pairs,
-            Figure::P99 | Figure::Cpu => self.extent.long_pairs,
+            Figure::P99 => self.extent.long_pairs,
+            Figure::Cpu => self.extent.long_pairs.min(LEAST_PAIRS),
         };
         for pair in 0..pairs_wanted {
             if pair >= LEAST_PAIRS && start.elapsed() > self.extent.row {
@@ -226,10 +218,20 @@ impl<'g> Bench<'g> {
         partners.for_each(|thread| host::pin(thread, &[self.ground.cores.second]));
     }
 
-    /// Why a row cannot be measured here.
-    fn unfit(&self, row: &Row) -> Option<String> {
-        let lacking = row.place.is_pair() && !self.ground.cores.are_two();
-        lacking.then(|| "it takes two processors, and this process may use one".to_owned())
+    /// Why a row cannot be measured here. What it takes to find out is kept.
+    fn unfit(&mut self, row: &Row) -> Option<String> {
+        if row.place.is_pair() && !self.ground.cores.are_two() {
+            return Some("it takes two processors, and this process may use one".to_owned());
+        }
+        if let Place::Qemu(accelerator) = row.place
+            && !self.subjects.contains_key(row.name)
+        {
+            match qemu::port_reads(accelerator, self.ground.cores) {
+                Ok(subject) => self.subjects.insert(row.name, subject),
+                Err(reason) => return Some(reason),
+            };
+        }
+        None
     }
 
     fn entry(&mut self, row: &'static Row) -> &mut Measured {
@@ -248,7 +250,7 @@ impl<'g> Bench<'g> {
                 ((before, self.used(thread)), block)
             }
             Place::Host(make) | Place::HostPair(make) => self.block_here(row, make, plan, warm)?,
-            Place::Qemu(_) => return Ok(f64::NAN),
+            Place::Qemu(_) => self.block_here(row, qemu::gone, plan, warm)?,
         };
         let ns = |ticks: f64| ticks / f64::from(row.per) / self.ground.ticks_per_ns;
         let cost = ns(block.cost as f64 / 1000.0);
@@ -326,19 +328,6 @@ impl<'g> Bench<'g> {
         }
     }
 
-    /// QEMU runs by itself.
-    fn emulator(&mut self, row: &'static Row, accelerator: &str) {
-        let measured = qemu::port_reads(accelerator, self.extent.pairs);
-        let ticks_per_ns = self.ground.ticks_per_ns;
-        let entry = self.entry(row);
-        match measured {
-            Ok(ticks) => entry
-                .blocks
-                .extend(ticks.iter().map(|each| each / ticks_per_ns)),
-            Err(reason) => entry.skipped = Some(reason),
-        }
-    }
-
     /// Fetches the distributions, and counts exits. `false`: told to stop.
     fn finish(&mut self, stop: &AtomicBool) -> Result<bool, Error> {
         let mut measured = std::mem::take(&mut self.measured);
@@ -352,45 +341,12 @@ impl<'g> Bench<'g> {
             }
             entry.distribution = self.distribution(entry.row)?;
             if let Some((setup, work)) = entry.row.place.work() {
-                entry.exits = self.exits(setup, work, entry.row.per)?;
+                let plan = self.plan(Figure::Cost);
+                entry.exits = exits::count(self.ground, setup, work, entry.row.per, plan)?;
             }
         }
         self.measured = measured;
         Ok(true)
-    }
-
-    /// Exits an operation: of two VMs that do nothing else, one for longer than the other, what the longer life had more.
-    fn exits(&self, setup: Setup, work: &str, per: u32) -> Result<Option<f64>, Error> {
-        let plan = self.plan(Figure::Cost);
-        let longer = |times: u64| Plan {
-            chunks: plan.chunks * times,
-            singles: 0,
-            ..plan
-        };
-        let once = |plan| {
-            let mut guest = Guest::start(setup, &self.ground.guest, self.ground.cores)?;
-            let block = guest.block(work, plan, true)?;
-            Ok::<_, Error>((block.rounds, guest.stats()?))
-        };
-        let (few, least) = once(longer(1))?;
-        let all = least.total_exits() as f64 / (few * u64::from(per)) as f64;
-        if all > MANY_EXITS {
-            return Ok(Some(all));
-        }
-        let mut exits = None;
-        for times in [4, 16, 64, 256] {
-            let (many, most) = once(longer(times))?;
-            let operations = many.saturating_sub(few) * u64::from(per);
-            if operations == 0 {
-                continue;
-            }
-            let more = most.total_exits().saturating_sub(least.total_exits());
-            exits = Some(more as f64 / operations as f64);
-            if operations >= ENOUGH_TO_COUNT {
-                break;
-            }
-        }
-        Ok(exits)
     }
 
     /// In the table's order.

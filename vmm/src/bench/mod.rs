@@ -11,6 +11,7 @@
 
 mod block;
 pub mod compare;
+mod exits;
 pub mod floor;
 mod guest;
 mod histogram;
@@ -61,7 +62,7 @@ pub struct Extent {
     pub row: Duration,
     /// How long a block's rounds are timed one by one where a percentile of each block is wanted.
     pub tail: Duration,
-    /// Pairs of such blocks, and of those that last for a second.
+    /// Pairs of such blocks.
     pub long_pairs: u32,
 }
 

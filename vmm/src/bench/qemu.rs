@@ -1,17 +1,23 @@
 //! An emulator's port read, for comparison: a 64 KiB boot image that times reads of an empty port and says what they took.
 
+use super::Ground;
+use super::host::{Cores, pin};
+use super::subject::Subject;
+use crate::Error;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
 /// Reads in one timed run.
-const READS: u16 = 5_000;
+pub const READS: u16 = 500;
 
-/// How long QEMU may take for everything.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long QEMU may take for one run.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const PROGRAM: &str = "qemu-system-x86_64";
 
 /// The program, in real mode at the start of the image's segment. It writes the ticks of one run after another to QEMU's debug port.
 ///
@@ -46,57 +52,110 @@ fn image() -> Vec<u8> {
     image
 }
 
-/// The ticks of a read, run by run; or why there are none.
-pub fn port_reads(accelerator: &str, runs: u32) -> Result<Vec<f64>, String> {
-    const PROGRAM: &str = "qemu-system-x86_64";
-    if !on_path(PROGRAM) {
-        return Err(format!("{PROGRAM} is not on the PATH"));
-    }
-    let image = Image::write().map_err(|error| format!("the image cannot be written: {error}"))?;
-    let mut qemu = Command::new(PROGRAM)
-        .args(["-nodefaults", "-display", "none", "-no-reboot", "-m", "16"])
-        .args(["-machine", "pc", "-cpu", "max", "-debugcon", "stdio"])
-        .args(["-accel", accelerator, "-bios"])
-        .arg(&image.0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("{PROGRAM} does not start: {error}"))?;
-    let ticks = read(&mut qemu, runs);
-    // It never ends by itself.
-    let _ = qemu.kill();
-    let _ = qemu.wait();
-    let ticks = ticks.ok_or_else(|| {
-        format!(
-            "under -accel {accelerator} the image did not answer within {} s",
-            PATIENCE.as_secs()
-        )
-    })?;
-    Ok(ticks
-        .into_iter()
-        .skip(1) // the first run translates
-        .map(|ticks| f64::from(ticks) / f64::from(READS))
-        .collect())
+/// A block of such runs, with QEMU stopped between blocks; or why there are none.
+pub fn port_reads(accelerator: &str, cores: Cores) -> Result<Subject, String> {
+    let qemu = Qemu::start(accelerator, cores)?;
+    Ok(Box::new(move |run| {
+        qemu.signal(libc::SIGCONT);
+        // Those left from before, and the one in which it was stopped.
+        while qemu.ticks.try_recv().is_ok() {}
+        let mut failed = qemu.run().map(|_| ()).map_err(silent);
+        run.timed(|| match qemu.run() {
+            Ok(ticks) => ticks.into(),
+            Err(reason) => {
+                failed = Err(silent(reason));
+                0
+            }
+        });
+        qemu.signal(libc::SIGSTOP);
+        failed
+    }))
 }
 
-fn read(qemu: &mut Child, runs: u32) -> Option<Vec<u32>> {
-    let mut output = qemu.stdout.take()?;
-    let (tell, told) = channel();
-    let reader = thread::spawn(move || {
-        let mut ticks = [0; 4];
-        // Ends with QEMU, or when nobody listens any more.
-        while output.read_exact(&mut ticks).is_ok() && tell.send(u32::from_le_bytes(ticks)).is_ok()
-        {
+/// What becomes of a block without its QEMU.
+pub fn gone(_: &Ground) -> Result<Subject, Error> {
+    Err(silent("it has gone".to_owned()))
+}
+
+fn silent(reason: String) -> Error {
+    Error::Os {
+        what: PROGRAM.to_owned(),
+        source: std::io::Error::other(reason),
+    }
+}
+
+/// A QEMU that runs the image, and what it says.
+struct Qemu {
+    child: Child,
+    /// Of one run after another.
+    ticks: Receiver<u32>,
+    _image: Image,
+}
+
+impl Qemu {
+    /// Starts it on the first of the processors, and stops it when it has answered.
+    fn start(accelerator: &str, cores: Cores) -> Result<Qemu, String> {
+        if !on_path(PROGRAM) {
+            return Err(format!("{PROGRAM} is not on the PATH"));
         }
-    });
-    let ticks = (0..=runs).map(|_| told.recv_timeout(PATIENCE).ok());
-    let ticks = ticks.collect();
-    let _ = qemu.kill();
-    drop(told);
-    // It sees the end of the output.
-    let _ = reader.join();
-    ticks
+        let image =
+            Image::write().map_err(|error| format!("the image cannot be written: {error}"))?;
+        let mut child = Command::new(PROGRAM)
+            .args(["-nodefaults", "-display", "none", "-no-reboot", "-m", "16"])
+            .args(["-machine", "pc", "-cpu", "max", "-debugcon", "stdio"])
+            .args(["-accel", accelerator, "-bios"])
+            .arg(&image.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("{PROGRAM} does not start: {error}"))?;
+        // Its further threads are where this one is.
+        pin(child.id(), &[cores.first]);
+        let (tell, ticks) = channel();
+        let output = child.stdout.take();
+        thread::spawn(move || {
+            let mut ticks = [0; 4];
+            let mut output = output?;
+            // Ends with QEMU, or when nobody listens any more.
+            while output.read_exact(&mut ticks).is_ok()
+                && tell.send(u32::from_le_bytes(ticks)).is_ok()
+            {}
+            Some(())
+        });
+        let qemu = Qemu {
+            child,
+            ticks,
+            _image: image,
+        };
+        // The first run translates.
+        qemu.run()
+            .map_err(|reason| format!("-accel {accelerator}: {reason}"))?;
+        qemu.signal(libc::SIGSTOP);
+        Ok(qemu)
+    }
+
+    /// The ticks of the next run.
+    fn run(&self) -> Result<u32, String> {
+        let told = self.ticks.recv_timeout(PATIENCE);
+        told.map_err(|_| {
+            let seconds = PATIENCE.as_secs();
+            format!("the image did not answer within {seconds} s")
+        })
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: to a child that has not been waited for, so that its number is its own.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // It never ends by itself. What is stopped can be killed, too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn on_path(program: &str) -> bool {

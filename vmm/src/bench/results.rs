@@ -22,7 +22,7 @@
 //! | `rows[].histogram` | `[from_ns, to_ns, count]` of the timed rounds, empty ones left out |
 
 use super::measure::{Measured, Timer};
-use super::rows::{Figure, Side};
+use super::rows::{Figure, Place, Side};
 use super::statistics::{Distribution, Estimate, bounds};
 use super::{Extent, Ground};
 use crate::host::{HostKind, Machine, kind};
@@ -227,8 +227,9 @@ impl Line {
         let distribution = &measured.distribution;
         let ns = |ticks: f64| (ticks - timer).max(0.0) / f64::from(row.per) / ticks_per_ns;
         let percentile = |part| distribution.percentile(part).map(ns);
-        let each =
-            |used: u64| (measured.operations > 0).then(|| used as f64 / measured.operations as f64);
+        // A program that still runs has not been charged to its parent.
+        let is_charged = measured.operations > 0 && !matches!(row.place, Place::Qemu(_));
+        let each = |used: u64| is_charged.then(|| used as f64 / measured.operations as f64);
         Line {
             name: row.name.to_owned(),
             operation: row.operation.to_owned(),

@@ -2,6 +2,7 @@
 
 use super::super::floor::{bare, program, threads};
 use super::super::guest::Setup;
+use super::super::qemu;
 use super::super::subject;
 use super::{CALL, FLOOR, Place, Row, Side};
 
@@ -183,10 +184,11 @@ pub(super) const ROWS: &[Row] = &[
         operation: "empty port read",
         mechanism: "QEMU, TCG",
         side: Side::Trapped,
-        against: &[],
+        against: &["null/trap", "null/poll"],
+        per: qemu::READS as u32,
         place: Place::Qemu("tcg"),
         explain: "A ring-0 guest that reads a port with no device, under QEMU's translator: no processor mode is left, so nothing \
-                  traps. It wins this row by far, and loses where guest code has to compute. Run by itself after the others.",
+                  traps. It wins this row by far, and loses where guest code has to compute. QEMU is stopped outside its blocks.",
         ..CALL
     },
     Row {
@@ -194,7 +196,8 @@ pub(super) const ROWS: &[Row] = &[
         operation: "empty port read",
         mechanism: "QEMU, KVM",
         side: Side::Trapped,
-        against: &[],
+        against: &["null/trap", "null/poll"],
+        per: qemu::READS as u32,
         place: Place::Qemu("kvm"),
         explain: "The same image under QEMU with this host's KVM.",
         ..CALL
