@@ -7,8 +7,13 @@ use crate::Error;
 
 /// Exits an operation, from which on the few that starting and ending a VM takes do not count.
 const MANY_EXITS: f64 = 100.0;
-/// Operations past which the few exits that a VM makes more or less in its own affairs do not matter: one in a hundred.
-const ENOUGH_TO_COUNT: u64 = 500;
+/// Exits, or operations, past which the few exits that a VM makes more or less in its own affairs do not matter: one in a hundred.
+const ENOUGH: f64 = 300.0;
+
+/// How many times as long the longer life is at least: what makes few exits, such as a call that is polled, is done often then.
+const LONGER: u64 = 8;
+/// Longer and longer lives that are tried where the machine is too busy for enough in one.
+const GOES: u32 = 3;
 
 /// Exits an operation: of two VMs that do nothing else, one for longer than the other, what the longer life had more.
 pub fn count(
@@ -18,33 +23,35 @@ pub fn count(
     per: u32,
     plan: Plan,
 ) -> Result<Option<f64>, Error> {
-    let longer = |times: u64| Plan {
-        chunks: plan.chunks * times,
-        singles: 0,
-        ..plan
-    };
-    let once = |plan| {
+    let once = |chunks| {
+        let plan = Plan {
+            chunks,
+            singles: 0,
+            ..plan
+        };
         let mut guest = Guest::start(setup, &ground.guest, ground.cores)?;
         let block = guest.block(work, plan, true)?;
-        Ok::<_, Error>((block.rounds, guest.stats()?))
+        Ok::<_, Error>((block, guest.stats()?.total_exits()))
     };
-    let (few, least) = once(longer(1))?;
-    let all = least.total_exits() as f64 / (few * u64::from(per)) as f64;
-    if all > MANY_EXITS {
-        return Ok(Some(all));
+    let (few, least) = once(plan.chunks)?;
+    let each = least as f64 / (few.rounds * u64::from(per)) as f64;
+    if each > MANY_EXITS {
+        return Ok(Some(each));
     }
+    let rounds = 1 + (ENOUGH / each.max(1.0) / f64::from(per)) as u64;
+    let mut chunks = ((few.rounds + rounds) * few.cost / 1000).max(LONGER * plan.chunks);
     let mut exits = None;
-    for times in [4, 16, 64, 256] {
-        let (many, most) = once(longer(times))?;
-        let operations = many.saturating_sub(few) * u64::from(per);
-        if operations == 0 {
-            continue;
+    for _ in 0..GOES {
+        let (many, most) = once(chunks)?;
+        let more = many.rounds.saturating_sub(few.rounds);
+        if more > 0 {
+            let exits_more = most.saturating_sub(least);
+            exits = Some(exits_more as f64 / (more * u64::from(per)) as f64);
         }
-        let more = most.total_exits().saturating_sub(least.total_exits());
-        exits = Some(more as f64 / operations as f64);
-        if operations >= ENOUGH_TO_COUNT {
+        if more >= rounds {
             break;
         }
+        chunks *= 4;
     }
     Ok(exits)
 }

@@ -14,9 +14,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Pairs that even the slowest row has.
-const LEAST_PAIRS: u32 = 3;
-
 /// What is known of a row when everything has been measured.
 pub struct Measured {
     /// The row.
@@ -185,10 +182,10 @@ impl<'g> Bench<'g> {
         let pairs_wanted = match row.figure {
             Figure::Cost => self.extent.pairs,
             Figure::P99 => self.extent.long_pairs,
-            Figure::Cpu => self.extent.long_pairs.min(LEAST_PAIRS),
+            Figure::Cpu => self.extent.least_pairs,
         };
         for pair in 0..pairs_wanted {
-            if pair >= LEAST_PAIRS && start.elapsed() > self.extent.row {
+            if pair >= self.extent.least_pairs && start.elapsed() > self.extent.row {
                 break;
             }
             if stop.load(Ordering::Relaxed) {

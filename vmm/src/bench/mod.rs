@@ -58,8 +58,10 @@ pub struct Extent {
     /// The length of a chunk in it.
     pub chunk: Duration,
     /// How long a row and what it is held against may take together: where one round takes longer than a block, there are fewer
-    /// pairs, but never fewer than three.
+    /// pairs.
     pub row: Duration,
+    /// Pairs that even the slowest row has.
+    pub least_pairs: u32,
     /// How long a block's rounds are timed one by one where a percentile of each block is wanted.
     pub tail: Duration,
     /// Pairs of such blocks.
@@ -72,6 +74,7 @@ impl Extent {
         block: Duration::from_millis(10),
         chunk: Duration::from_micros(100),
         row: Duration::from_secs(8),
+        least_pairs: 3,
         tail: Duration::from_millis(200),
         long_pairs: 12,
     };
@@ -79,7 +82,8 @@ impl Extent {
         pairs: 10,
         block: Duration::from_millis(4),
         chunk: Duration::from_micros(100),
-        row: Duration::from_millis(600),
+        row: Duration::from_millis(400),
+        least_pairs: 2,
         tail: Duration::from_millis(100),
         long_pairs: 2,
     };
