@@ -193,10 +193,14 @@ fn other_files_are_refused_with_a_reason() {
     }
     let newer = refusal("{\"kind\":\"trapless bench\",\"schema\":99,\"more\":1}");
     assert!(
-        newer.contains("its schema is 99, and this trapless compares schema 1"),
+        newer.contains(&format!(
+            "its schema is 99, and this trapless compares schema {SCHEMA}"
+        )),
         "{newer}"
     );
-    let partial = refusal("{\"kind\":\"trapless bench\",\"schema\":1}");
+    let partial = refusal(&format!(
+        "{{\"kind\":\"trapless bench\",\"schema\":{SCHEMA}}}"
+    ));
     assert!(partial.contains("missing field"), "{partial}");
 
     let whole = results(vec![line("a", estimate(1.0, 0.1), &[])]);

@@ -52,7 +52,7 @@ pub fn ring(run: &mut Run, cores: Cores) -> Result<(), Error> {
             pair.ring.queued.store(pushed, Ordering::Release); // after the entries; pairs with `serve`
             pair.ask(SUBMIT);
             let served = pair.ring.served.load(Ordering::Acquire);
-            (0..GUEST_AHEAD).for_each(|ahead| claim(pair.entry(pushed.wrapping_add(ahead))));
+            (0..GUEST_AHEAD).for_each(|ahead| pair.claim(pushed.wrapping_add(ahead)));
             assert_eq!(served, pushed, "every entry is answered");
         });
     });
@@ -124,8 +124,10 @@ impl Pair {
     /// Queues an entry.
     #[inline]
     fn push(&self, place: u32) {
-        claim(self.entry(place.wrapping_add(GUEST_AHEAD)));
-        let entry = self.entry(place);
+        self.claim(place.wrapping_add(GUEST_AHEAD));
+        let Some(entry) = self.entry(place) else {
+            return;
+        };
         entry.number.store(CALL, Ordering::Relaxed);
         for (word, arg) in entry.args.iter().zip(black_box([0; 6])) {
             word.store(arg, Ordering::Relaxed);
@@ -135,12 +137,13 @@ impl Pair {
     /// Answers what is queued behind the first `served` entries, and says how many are answered then.
     fn serve(&self, mut served: u32) -> u32 {
         let queued = self.ring.queued.load(Ordering::Acquire);
-        (0..HOST_AHEAD).for_each(|ahead| claim(self.entry(served.wrapping_add(ahead))));
-        while served != queued {
+        (0..HOST_AHEAD).for_each(|ahead| self.claim(served.wrapping_add(ahead)));
+        while let Some(entry) = self.entry(served)
+            && served != queued
+        {
             if queued.wrapping_sub(served) > HOST_AHEAD {
-                claim(self.entry(served.wrapping_add(HOST_AHEAD)));
+                self.claim(served.wrapping_add(HOST_AHEAD));
             }
-            let entry = self.entry(served);
             black_box((entry.number.load(Ordering::Relaxed), copy(&entry.args)));
             entry.result.store(0, Ordering::Relaxed);
             entry.status.store(0, Ordering::Relaxed);
@@ -150,8 +153,14 @@ impl Pair {
         served
     }
 
-    fn entry(&self, place: u32) -> &EntryWords {
-        &self.entries[(place % BATCH) as usize]
+    #[inline]
+    fn entry(&self, place: u32) -> Option<&EntryWords> {
+        self.entries.get((place % BATCH) as usize)
+    }
+
+    #[inline]
+    fn claim(&self, place: u32) {
+        self.entry(place).into_iter().for_each(claim);
     }
 }
 
