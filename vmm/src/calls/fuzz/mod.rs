@@ -47,7 +47,11 @@ fn play(source: &mut Source, rings: bool) {
     while source.step() {
         let vcpu = source.below(RUNNING.into()) as u32;
         match source.below(if rings { 10 } else { 5 }) {
-            0 | 1 => guest.post(source, vcpu),
+            0 if rings => guest.post(source, vcpu, (call::BATCH_SUBMIT, [0; 6])),
+            0 | 1 => {
+                let call = any_call(source);
+                guest.post(source, vcpu, call);
+            }
             2 => guest.look(vcpu, false),
             3 => guest.look(vcpu, true),
             4 => guest.call(source, vcpu),
@@ -141,8 +145,7 @@ impl Guest {
     }
 
     /// Writes a call into a line, and posts it, as the SDK does or in any way.
-    fn post(&mut self, source: &mut Source, vcpu: u32) {
-        let (number, args) = any_call(source);
+    fn post(&mut self, source: &mut Source, vcpu: u32, (number, args): (u32, [u64; 6])) {
         self.write(place(vcpu, LINE + offset_of!(CallLine, number)), &number);
         self.write(place(vcpu, LINE + offset_of!(CallLine, args)), &args);
         let post = self
