@@ -161,8 +161,8 @@ calls! {
     /// begin at 0. OUT: 0. BAD_ARGUMENT (not a power of two up to [`MAX_ENTRIES`](crate::batch::MAX_ENTRIES), unknown flags), BAD_ADDRESS.
     BATCH_SETUP = 0x700, "batch_setup", Trap;
     /// Serves what is queued in this vCPU's batch ring, in order. Each entry gets its own status; one whose call is marked *trap*, or is this one, gets
-    /// TRAP_ONLY. A refused entry does not stop the others, unless the ring's flags say so. OUT: entries served. NOT_FOUND
-    /// without a ring, BAD_ARGUMENT where more are queued than the ring holds.
+    /// TRAP_ONLY. A refused entry does not stop the others, unless the ring's flags say so. OUT: entries served since a submission by call was last
+    /// answered. NOT_FOUND without a ring, BAD_ARGUMENT where more are queued than the ring holds.
     BATCH_SUBMIT = 0x701, "batch_submit", Any;
 
     /// Returns a device to where it was at boot: no features taken, no queues. IN 0: its index in the [device table](crate::device). When it

@@ -14,9 +14,13 @@ pub const SIZE: usize = 16;
 #[derive(Clone, Copy, Default)]
 #[repr(C, align(16))]
 pub struct Descriptor {
+    /// Where the buffer is.
     pub address: u64,
+    /// How many bytes.
     pub len: u32,
+    /// [`NEXT`], [`WRITE`], [`INDIRECT`].
     pub flags: u16,
+    /// The descriptor that follows.
     pub next: u16,
 }
 
@@ -31,14 +35,22 @@ pub const INDIRECT: u16 = 4;
 #[repr(C, align(4096))]
 pub struct Ring {
     descriptors: [UnsafeCell<Descriptor>; SIZE],
+    /// Flags of the available ring.
     pub available_flags: AtomicU16,
+    /// How many chains were made available, wrapping.
     pub available: AtomicU16,
+    /// Their heads.
     pub heads: [AtomicU16; SIZE],
+    /// Up to where the guest wants no event.
     pub used_event: AtomicU16,
     _gap: [u16; 3],
+    /// Flags of the used ring.
     pub used_flags: AtomicU16,
+    /// How many chains were answered, wrapping.
     pub used: AtomicU16,
+    /// Their heads and lengths, each two half words of 16 bits.
     pub answers: [[AtomicU16; 4]; SIZE],
+    /// Up to where the device wants no kick.
     pub available_event: AtomicU16,
 }
 
@@ -48,7 +60,7 @@ unsafe impl Sync for Ring {}
 impl Ring {
     /// An empty one.
     #[must_use]
-    pub const fn new() -> Ring {
+    pub const fn empty() -> Ring {
         // SAFETY: it consists of integers, for which all zeros are a value.
         unsafe { core::mem::zeroed() }
     }

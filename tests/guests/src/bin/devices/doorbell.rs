@@ -28,7 +28,7 @@ pub fn nothing_rings() {
     );
 }
 
-static RING: ring::Ring = ring::Ring::new();
+static RING: ring::Ring = ring::Ring::empty();
 
 /// Rings as fast as it can, with nothing to serve.
 pub fn flood() {

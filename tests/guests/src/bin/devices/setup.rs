@@ -8,7 +8,7 @@ use hypercall_abi::{Gpa, Status, call as number, map};
 use test_guests::ring::{self, Descriptor, FEATURES, Ring, WRITE};
 use test_guests::{answers, boot, call, check, vcpu};
 
-static RING: Ring = Ring::new();
+static RING: Ring = Ring::empty();
 
 /// Bytes that the device fills.
 struct Bytes(UnsafeCell<[u8; 64]>);
