@@ -19,8 +19,8 @@
 //!
 //! # Layers
 //! [`gate`] makes a call, [`mod@line`] makes it without an exit where the host polls, [`calls`] has a function for each, and they need nothing else. A kernel with its own heap, scheduler and console
-//! uses those alone: the allocator, the panic handler and the entry point exist only where [`entry!`] expands to them, and what runs tasks
-//! ([`mod@executor`]) only where [`executor!`] or [`main`] does.
+//! uses those alone; [`virtio`] needs a heap beside them. The allocator, the panic handler and the entry point exist only where [`entry!`] expands to them, and what
+//! runs tasks ([`mod@executor`]) only where [`executor!`] or [`main`] does.
 #![no_std]
 
 extern crate alloc;

@@ -26,6 +26,8 @@ pub enum SetupError {
     Features,
     /// It has no such queue, or the shape does not fit one.
     Queue,
+    /// It was reset meanwhile, as one of its queues was dropped or refused: take it again.
+    Stopped,
     /// The host refused a call.
     Refused(Status),
 }
@@ -38,6 +40,7 @@ impl fmt::Display for SetupError {
                 f.write_str("the device lacks a mandatory feature: VERSION_1 or EVENT_IDX")
             }
             SetupError::Queue => f.write_str("the device has no such queue, or none of that shape"),
+            SetupError::Stopped => f.write_str("the device was reset while it was set up"),
             SetupError::Refused(status) => write!(f, "the host refused it: {status}"),
         }
     }
@@ -91,6 +94,15 @@ impl Link {
     /// How many queues share the device's event.
     pub(super) fn queues(&self) -> u16 {
         self.entry.map_or(1, |entry| entry.queues())
+    }
+
+    /// Makes a call that gives the device something, unless it was stopped; nobody stops it meanwhile.
+    fn unless_stopped<T>(&self, call: impl FnOnce() -> Result<T, Status>) -> Result<T, SetupError> {
+        let _released = self.released.lock();
+        if self.stopped() {
+            return Err(SetupError::Stopped);
+        }
+        call().map_err(SetupError::Refused)
     }
 
     /// Makes the device let go of its queues and buffers, and says whether it has. Who waits for one of its other queues learns of it.
@@ -166,7 +178,7 @@ impl Setup {
     /// Takes those of the `wanted` features that the device offers, and those of the queues themselves, and returns what was taken.
     ///
     /// # Errors
-    /// [`SetupError::Features`], [`SetupError::Refused`].
+    /// [`SetupError::Features`], [`SetupError::Stopped`], [`SetupError::Refused`].
     pub fn negotiate(&mut self, wanted: u64) -> Result<u64, SetupError> {
         const MANDATORY: u64 = feature::VERSION_1 | feature::EVENT_IDX;
         let offered = self.entry.features();
@@ -174,15 +186,17 @@ impl Setup {
             return Err(SetupError::Features);
         }
         let bits = offered & (wanted | MANDATORY | feature::INDIRECT);
-        self.features =
-            calls::device_features(self.entry.index(), bits).map_err(SetupError::Refused)?;
+        let index = self.entry.index();
+        self.features = self
+            .link
+            .unless_stopped(|| calls::device_features(index, bits))?;
         Ok(self.features)
     }
 
     /// Makes one of the device's queues, of at most the entries that `shape` asks for. It may be filled before the device starts.
     ///
     /// # Errors
-    /// [`SetupError::Queue`]; [`SetupError::Refused`], also where nothing was [negotiated](Setup::negotiate) yet.
+    /// [`SetupError::Queue`]; [`SetupError::Stopped`]; [`SetupError::Refused`], also where nothing was [negotiated](Setup::negotiate) yet.
     pub fn queue<B: Buffer>(&self, queue: u16, shape: Shape) -> Result<Queue<B>, SetupError> {
         if queue >= self.entry.queues() {
             return Err(SetupError::Queue);
@@ -197,19 +211,24 @@ impl Setup {
             self.entry.event(),
         )
         .ok_or(SetupError::Queue)?;
-        let setup: QueueSetup = made.setup(queue);
-        // SAFETY: the rings are the queue's, which drops them, and the buffers that it was given, only after the link has stopped the device.
-        unsafe { calls::queue_setup(self.entry.index(), &setup) }.map_err(SetupError::Refused)?;
+        let (index, setup): (u32, QueueSetup) = (self.entry.index(), made.setup(queue));
+        self.link.unless_stopped(|| {
+            // SAFETY: the rings are the queue's, which drops them, and the buffers that it was given, only after the link has stopped the device.
+            unsafe { calls::queue_setup(index, &setup) }
+        })?;
         Ok(made)
     }
 
     /// Starts the device. [Kick](Queue::kick) the queues that are filled already.
     ///
     /// # Errors
-    /// [`SetupError::Refused`], also where a queue is missing that the device cannot do without.
+    /// [`SetupError::Stopped`]; [`SetupError::Refused`], also where a queue is missing that the device cannot do without.
     pub fn start(self) -> Result<Device, SetupError> {
-        calls::device_start(self.entry.index()).map_err(SetupError::Refused)?;
-        self.link.state.store(state::RUNNING, Ordering::Release);
+        self.link.unless_stopped(|| {
+            calls::device_start(self.entry.index())?;
+            self.link.state.store(state::RUNNING, Ordering::Release);
+            Ok(())
+        })?;
         Ok(Device {
             entry: self.entry,
             link: self.link,

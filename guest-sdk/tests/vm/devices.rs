@@ -8,9 +8,10 @@ use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Waker};
+use guest_sdk::abi::Status;
 use guest_sdk::event;
 use guest_sdk::virtio::{
-    Completion, Data, Device, Queue, SetupError, Shape, SharedQueue, device, kind, settle,
+    Completion, Data, Device, Queue, Setup, SetupError, Shape, SharedQueue, device, kind, settle,
 };
 
 fn rng(entries: u16) -> (Queue<Vec<u8>>, Device) {
@@ -140,11 +141,21 @@ pub fn a_refused_setup_gives_the_device_back() {
     let entry = device::find(kind::RNG, 0).unwrap();
     for _ in 0..2 {
         let mut setup = entry.take().unwrap();
-        let unnegotiated = setup.queue::<Vec<u8>>(0, Shape::new(8)).err();
-        assert!(matches!(unnegotiated, Some(SetupError::Refused(_))));
-        setup.negotiate(0).unwrap();
-        let none = setup.queue::<Vec<u8>>(1, Shape::new(8)).err();
-        assert_eq!(none, Some(SetupError::Queue));
-        assert!(matches!(setup.start().err(), Some(SetupError::Refused(_))));
+        let queue = |setup: &Setup, queue| setup.queue::<Vec<u8>>(queue, Shape::new(8)).err();
+        assert_eq!(queue(&setup, 1), Some(SetupError::Queue));
+        let unnegotiated = queue(&setup, 0);
+        assert_eq!(
+            unnegotiated,
+            Some(SetupError::Refused(Status::BAD_ARGUMENT))
+        );
+        // The refused queue has taken the device with it.
+        assert_eq!(setup.negotiate(0), Err(SetupError::Stopped));
+        assert_eq!(queue(&setup, 0), Some(SetupError::Stopped));
+        assert_eq!(setup.start().err(), Some(SetupError::Stopped));
     }
+    let mut setup = entry.take().unwrap();
+    setup.negotiate(0).unwrap();
+    let no_queue = setup.start().err();
+    assert_eq!(no_queue, Some(SetupError::Refused(Status::BAD_ARGUMENT)));
+    rng(8);
 }
