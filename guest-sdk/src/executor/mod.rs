@@ -38,6 +38,7 @@ use crate::event::{self, ROOT, TASKS};
 use crate::platform::Vcpu;
 use crate::shutdown;
 use crate::time::{Duration, Instant};
+use crate::virtio;
 use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
@@ -131,9 +132,13 @@ fn drive<F: Future>(root: F, events: u64, mut poll_tasks: impl FnMut()) -> F::Ou
             poll_tasks();
         }
         if ready == 0 {
-            // Nothing is ready, and whoever makes something so raises one of these.
             let (awaited, deadline) = waits::of(vcpu);
-            let _ = event::rest(events | awaited, deadline.map(Instant::from_nanos));
+            let Some(devices) = virtio::settle_beside(awaited) else {
+                continue;
+            };
+            // Nothing is ready, and whoever makes something so raises one of these.
+            let events = events | awaited | devices;
+            let _ = event::rest(events, deadline.map(Instant::from_nanos));
         }
     }
 }

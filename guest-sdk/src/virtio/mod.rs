@@ -9,7 +9,7 @@
 //! | [`device`], [`Setup`], [`Device`] | finding a device, taking it, features, queues, reset |
 //! | [`Queue`] | requests of one owner: add or post several, kick once, look, take or pop |
 //! | [`SharedQueue`] | the same for tasks and threads: requests to await or block for |
-//! | [`settle`] | what an executor calls before it sleeps |
+//! | [`settle`] | what an executor calls before it sleeps; [that of this crate](mod@crate::executor) does |
 //!
 //! # A driver's shape
 //! ```no_run
@@ -67,3 +67,4 @@ pub use request::{Completion, Error, MAX_HEAD, MAX_TAIL, Refused, Shape, Token};
 pub use setup::{Device, Setup, SetupError};
 pub use shared::{Pending, SharedQueue};
 pub use watch::settle;
+pub(crate) use watch::settle_beside;

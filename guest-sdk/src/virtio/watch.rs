@@ -45,12 +45,18 @@ pub(super) fn add(vcpu: u32, queue: &Arc<dyn Watch>) {
 /// Looks at every shared queue of this vCPU and wakes whom the completions concern: `None` where there were any. Otherwise the devices are asked
 /// to tell of the next ones, and this vCPU may sleep until one of the events that are returned.
 ///
-/// An executor calls this when its tasks have nothing to do, and again after it slept: while it is busy, completions cost no events.
+/// An executor calls this when its tasks have nothing to do, and again after it slept: while it is busy, completions cost no events. Those of
+/// [`executor`](mod@crate::executor) do.
 pub fn settle() -> Option<u64> {
+    settle_beside(0)
+}
+
+/// As [`settle`], where somebody else waits for the events in `awaited`, and takes them.
+pub(crate) fn settle_beside(awaited: u64) -> Option<u64> {
     let vcpu = Vcpu::current().index();
     let events = queues(vcpu).fold(0, |events, queue| events | queue.event());
     // Taken before the look: what comes after it raises the event again.
-    event::take(events);
+    event::take(events & !awaited);
     // Counted, so that each of them is looked at.
     let busy = queues(vcpu).filter(|queue| queue.look()).count() > 0
         || queues(vcpu).filter(|queue| !queue.arm()).count() > 0;

@@ -4,15 +4,16 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 use guest_sdk::abi::Status;
-use guest_sdk::event;
+use guest_sdk::time::Duration;
 use guest_sdk::virtio::{
     Completion, Data, Device, Queue, Setup, SetupError, Shape, SharedQueue, device, kind, settle,
 };
+use guest_sdk::{event, executor};
 
 fn rng(entries: u16) -> (Queue<Vec<u8>>, Device) {
     let mut setup = device::find(kind::RNG, 0).unwrap().take().unwrap();
@@ -108,11 +109,11 @@ pub fn a_queue_serves_tasks() {
             ran = true;
             let waker = Waker::from(Arc::clone(flag));
             match task.as_mut().poll(&mut Context::from_waker(&waker)) {
-                core::task::Poll::Ready(mut values) => {
+                Poll::Ready(mut values) => {
                     all.append(&mut values);
                     false
                 }
-                core::task::Poll::Pending => true,
+                Poll::Pending => true,
             }
         });
         if !ran && let Some(events) = settle() {
@@ -121,6 +122,32 @@ pub fn a_queue_serves_tasks() {
     }
     assert_eq!(all.len(), 500);
     all_differ(all);
+}
+
+/// Beside a task that takes the device's event for itself, and one that only waits for a time.
+pub fn the_executor_looks_at_queues() {
+    let (queue, _device) = rng(4);
+    let queue = SharedQueue::new(queue);
+    let event = queue.with(|queue| queue.event());
+    let requests = async {
+        for _ in 0..300 {
+            let pending = [(); 4].map(|()| queue.submit(&[], buffer()).unwrap());
+            for one in pending {
+                bytes(one.await.unwrap());
+            }
+            executor::sleep(Duration::from_micros(50)).await;
+        }
+    };
+    let mut requests = core::pin::pin!(requests);
+    let mut listen = core::pin::pin!(async {
+        loop {
+            event::next(event).await;
+        }
+    });
+    executor::block_on(poll_fn(|context| {
+        let _: Poll<()> = listen.as_mut().poll(context);
+        requests.as_mut().poll(context)
+    }));
 }
 
 pub fn a_queue_is_reset_with_requests_in_flight() {

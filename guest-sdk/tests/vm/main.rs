@@ -18,6 +18,7 @@ guest_sdk::test_main!(
     devices::a_device_is_found_and_taken_once,
     devices::requests_in_flight_are_all_answered,
     devices::a_queue_serves_tasks,
+    devices::the_executor_looks_at_queues,
     devices::a_queue_is_reset_with_requests_in_flight,
     devices::a_refused_setup_gives_the_device_back,
     events::a_notification_crosses_vcpus,
