@@ -39,6 +39,15 @@ pub(crate) fn poller_awake() -> bool {
         != 0
 }
 
+/// For how many TSC ticks a completion is worth looking for before waiting for it; 0 while the host does not look at queues by itself.
+#[must_use]
+#[inline]
+pub(crate) fn rings() -> u32 {
+    // SAFETY: as in `poller_awake`.
+    unsafe { AtomicU32::from_ptr((&raw const (*place::poller()).rings).cast_mut()) }
+        .load(Ordering::Relaxed)
+}
+
 /// For how many TSC ticks a posted call is worth waiting.
 #[must_use]
 pub(crate) fn patience() -> u32 {

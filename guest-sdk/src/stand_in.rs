@@ -126,7 +126,8 @@ pub(crate) fn poller() -> *const PollerAwake {
     static ASLEEP: PollerAwake = PollerAwake {
         awake: 0,
         patience: 0,
-        reserved: [0; 14],
+        rings: 0,
+        reserved: [0; 13],
     };
     &raw const ASLEEP
 }

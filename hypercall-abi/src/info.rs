@@ -28,8 +28,11 @@ pub struct PollerAwake {
     pub awake: u32,
     /// How many TSC ticks a posted call is worth waiting for before the guest makes a [`LINE`](crate::call::LINE) call. Host writes.
     pub patience: u32,
+    /// Not 0 while the host looks at the queues of devices without being kicked: how many TSC ticks a completion is worth looking for
+    /// before a [`WAIT`](crate::call::WAIT) for it. Host writes; a hint.
+    pub rings: u32,
     /// Zero.
-    pub reserved: [u32; 14],
+    pub reserved: [u32; 13],
 }
 
 /// The guest's clock, as a line through a TSC reading.
@@ -62,7 +65,7 @@ pub struct Time {
 }
 
 layout!(Time, size 64, seq @ 0, base_tsc @ 8, base_ns @ 16, mult @ 24, epoch_ns @ 32);
-layout!(PollerAwake, size 64, awake @ 0, patience @ 4);
+layout!(PollerAwake, size 64, awake @ 0, patience @ 4, rings @ 8);
 
 impl Time {
     /// Guest nanoseconds at a TSC reading. A reading before the base point counts as the base point; past

@@ -133,6 +133,9 @@ fn drive<F: Future>(root: F, events: u64, mut poll_tasks: impl FnMut()) -> F::Ou
         }
         if ready == 0 {
             let (awaited, deadline) = waits::of(vcpu);
+            if virtio::glance(events | awaited) {
+                continue;
+            }
             let Some(devices) = virtio::settle_beside(awaited) else {
                 continue;
             };

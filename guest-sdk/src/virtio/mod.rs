@@ -67,4 +67,4 @@ pub use request::{Completion, Error, MAX_HEAD, MAX_TAIL, Refused, Shape, Token};
 pub use setup::{Device, Setup, SetupError};
 pub use shared::{Pending, SharedQueue};
 pub use watch::settle;
-pub(crate) use watch::settle_beside;
+pub(crate) use watch::{glance, settle_beside};

@@ -13,11 +13,16 @@
 //! ```
 
 use crate::event;
-use crate::platform::Vcpu;
+use crate::platform::{Vcpu, rings};
 use crate::sync::Mutex;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::hint::spin_loop;
+use core::sync::atomic::Ordering;
 use hypercall_abi::map::MAX_VCPUS;
+
+/// Looks between two looks at the time.
+const LOOKS: u32 = 8;
 
 /// A queue as this module sees it.
 pub(super) trait Watch: Send + Sync {
@@ -61,6 +66,41 @@ pub(crate) fn settle_beside(awaited: u64) -> Option<u64> {
     let busy = queues(vcpu).filter(|queue| queue.look()).count() > 0
         || queues(vcpu).filter(|queue| !queue.arm()).count() > 0;
     (!busy).then_some(events)
+}
+
+/// Looks for something, as long as that is worth while: not at all while the host does not look at its end of the queues by itself. Says
+/// whether it was found.
+pub(super) fn look_for_a_while(mut found: impl FnMut() -> bool) -> bool {
+    let patience = u64::from(rings());
+    if patience == 0 {
+        return false;
+    }
+    let began = now();
+    while now().wrapping_sub(began) < patience {
+        for _ in 0..LOOKS {
+            if found() {
+                return true;
+            }
+            spin_loop();
+        }
+    }
+    false
+}
+
+/// Looks at every shared queue of this vCPU for a while, where that is worth while, and wakes whom completions concern; ends early when one of
+/// `events` is pending. Says whether there is something to do.
+pub(crate) fn glance(events: u64) -> bool {
+    let vcpu = Vcpu::current();
+    queues(vcpu.index()).next().is_some()
+        && look_for_a_while(|| {
+            vcpu.pending().load(Ordering::Acquire) & events != 0
+                || queues(vcpu.index()).filter(|queue| queue.look()).count() > 0
+        })
+}
+
+fn now() -> u64 {
+    // SAFETY: every x86-64 processor has it, and guests may execute it.
+    unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 /// A vCPU's queues. The list is not locked while one of them is used.

@@ -11,11 +11,13 @@ use crate::stats::DeviceStats;
 use crate::virtio::{Raise, Request, Station};
 use crossbeam_channel::Receiver;
 use event_manager::{EventOps, Events, MutEventSubscriber};
+use hypercall_abi::info::{PollerAwake, SharedInfo};
 use hypercall_abi::vcpu::event::BATCH_SERVED;
-use hypercall_abi::{Status, call};
+use hypercall_abi::{Gpa, Status, call, map};
 use std::collections::BTreeMap;
 use std::hint::spin_loop;
 use std::io;
+use std::mem::offset_of;
 use std::sync::{Arc, Weak};
 use vmm_sys_util::epoll::EventSet;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
@@ -194,7 +196,17 @@ impl Floor {
             // Fails only when the counter is full.
             let _ = self.awake.write(1);
             self.is_awake = true;
+            self.tell(u32::try_from(self.shared.polling.ring_window()).unwrap_or(u32::MAX));
         }
+    }
+
+    /// Says to the guest for how many ticks a completion is worth looking for.
+    fn tell(&self, ticks: u32) {
+        let offset =
+            offset_of!(SharedInfo, poller_awake).wrapping_add(offset_of!(PollerAwake, rings));
+        let at = map::SHARED_INFO.wrapping_add(offset as u64);
+        // The shared-info page is in RAM.
+        let _ = self.shared.memory.store_word32(Gpa(at), ticks);
     }
 
     /// Looks at every queue, for as long as there is something and for the poll window after that.
@@ -211,8 +223,10 @@ impl Floor {
         if host_tsc().saturating_sub(self.busy) <= window {
             return;
         }
+        self.tell(0);
         if self.each(ops, Station::arm) {
             self.busy = host_tsc();
+            self.tell(u32::try_from(window).unwrap_or(u32::MAX));
             return;
         }
         let _ = self.awake.read();

@@ -1,17 +1,14 @@
 //! Blocking until a queue has what somebody waits for.
 //!
-//! Owns the order of looking, asking for an event and sleeping. A short while is spent looking where the host polls too: then the device is on
-//! another core and likely to answer before this one had gone to sleep.
+//! Owns the order of looking, asking for an event and sleeping. A short while is spent looking where the host looks at its end without being asked: then
+//! the device is on another core and likely to answer before this one had gone to sleep.
 
 use super::Queue;
 use crate::event;
-use crate::platform::{Vcpu, patience, poller_awake};
+use crate::platform::Vcpu;
+use crate::virtio::watch::look_for_a_while;
 use crate::virtio::{Buffer, Completion, Error, Token};
-use core::hint::spin_loop;
 use core::sync::atomic::Ordering;
-
-/// Looks at the queue between two looks at the time.
-const LOOKS: u32 = 8;
 
 /// Where a queue's completions are told.
 #[derive(Clone, Copy)]
@@ -52,25 +49,14 @@ pub(in crate::virtio) fn block<T>(
 fn glance<T>(
     attempt: &mut impl FnMut(bool) -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
-    let found = attempt(false)?;
-    if found.is_some() || !poller_awake() {
-        return Ok(found);
+    let mut found = attempt(false).transpose();
+    if found.is_none() {
+        look_for_a_while(|| {
+            found = attempt(false).transpose();
+            found.is_some()
+        });
     }
-    let began = now();
-    while now().wrapping_sub(began) < u64::from(patience()) {
-        for _ in 0..LOOKS {
-            if let Some(found) = attempt(false)? {
-                return Ok(Some(found));
-            }
-            spin_loop();
-        }
-    }
-    Ok(None)
-}
-
-fn now() -> u64 {
-    // SAFETY: every x86-64 processor has it, and guests may execute it.
-    unsafe { core::arch::x86_64::_rdtsc() }
+    found.transpose()
 }
 
 impl<B: Buffer> Queue<B> {
