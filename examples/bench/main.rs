@@ -16,7 +16,7 @@ extern crate alloc;
 
 #[path = "../../vmm/src/bench/block.rs"]
 mod block;
-#[path = "../../vmm/src/bench/histogram.rs"]
+#[path = "../../vmm/src/histogram.rs"]
 mod histogram;
 mod program;
 mod rows;

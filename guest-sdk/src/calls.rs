@@ -12,6 +12,7 @@
 
 use crate::gate::{self, Answer};
 use crate::line;
+use crate::stopwatch;
 use hypercall_abi::device::QueueSetup;
 use hypercall_abi::fault::{FaultFrame, PanicInfo};
 use hypercall_abi::status::Again;
@@ -39,7 +40,7 @@ unsafe fn complete(number: u32, args: [u64; 6]) -> Result<u64, Status> {
 /// As [`gate::call`].
 unsafe fn trap(number: u32, args: [u64; 6]) -> Result<u64, Status> {
     // SAFETY: the caller's promise.
-    let answer = unsafe { gate::call(number, 0, args) };
+    let answer = unsafe { stopwatch::gate(number, 0, args) };
     // SAFETY: the caller's promise, which also holds for a repetition.
     unsafe { settle(answer, number, args) }
 }
@@ -142,7 +143,7 @@ pub fn console_read(buffer: &mut [u8]) -> Result<usize, Status> {
 /// [`Status::TIMED_OUT`] after the deadline.
 pub fn wait(mask: u64, deadline_ns: u64) -> Result<u64, Status> {
     // SAFETY: integer arguments.
-    plain(unsafe { gate::call(call::WAIT, 0, [mask, deadline_ns, 0, 0, 0, 0]) })
+    plain(unsafe { stopwatch::gate(call::WAIT, 0, [mask, deadline_ns, 0, 0, 0, 0]) })
 }
 
 /// Raises events on a vCPU and wakes it if it waits.

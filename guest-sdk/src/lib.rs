@@ -58,6 +58,7 @@ pub mod shutdown;
 mod stack;
 #[cfg(not(any(pv_guest, target_os = "none")))]
 mod stand_in;
+mod stopwatch;
 pub mod sync;
 pub mod thread;
 pub mod time;

@@ -4,7 +4,8 @@
 //! by one word that the host writes: nothing here has to know how the host decides.
 
 use crate::gate::{self, Answer};
-use crate::platform::{Vcpu, Word, patience, poller_awake};
+use crate::platform::{Vcpu, Word, patience, poller_awake, timed};
+use crate::stopwatch::Stopwatch;
 use core::hint::spin_loop;
 use core::sync::atomic::Ordering;
 use hypercall_abi::words::LineWords;
@@ -21,14 +22,40 @@ const LOOKS: u32 = 8;
 /// As [`gate::call`], of a call whose table entry says *any*.
 #[inline]
 pub unsafe fn call(number: u32, args: [u64; 6]) -> Answer {
+    if timed() {
+        // SAFETY: the caller's promise.
+        return unsafe { timed_call(number, args) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { carry::<false>(number, args) }
+}
+
+/// # Safety
+/// As [`call`].
+#[cold]
+unsafe fn timed_call(number: u32, args: [u64; 6]) -> Answer {
+    // SAFETY: the caller's promise.
+    unsafe { carry::<true>(number, args) }
+}
+
+/// # Safety
+/// As [`call`].
+#[inline]
+unsafe fn carry<const TIMED: bool>(number: u32, args: [u64; 6]) -> Answer {
+    let mut watch = Stopwatch::<TIMED>::begin();
     if poller_awake() {
         // SAFETY: the caller's promise.
-        if let Some(answer) = unsafe { posted(Vcpu::current(), number, args) } {
+        if let Some(answer) = unsafe { posted(Vcpu::current(), number, args, &mut watch) } {
+            watch.note();
             return answer;
         }
     }
+    watch.handed();
     // SAFETY: the caller's promise.
-    unsafe { gate::call(number, 0, args) }
+    let answer = unsafe { gate::call(number, 0, args) };
+    watch.answered();
+    watch.note();
+    answer
 }
 
 /// Posts a call and waits for its answer; `None` where the line is in use, by what a fault handler has interrupted.
@@ -36,7 +63,12 @@ pub unsafe fn call(number: u32, args: [u64; 6]) -> Answer {
 /// # Safety
 /// As [`call`].
 #[inline]
-unsafe fn posted(vcpu: Vcpu, number: u32, args: [u64; 6]) -> Option<Answer> {
+unsafe fn posted<const TIMED: bool>(
+    vcpu: Vcpu,
+    number: u32,
+    args: [u64; 6],
+    watch: &mut Stopwatch<TIMED>,
+) -> Option<Answer> {
     let in_use = vcpu.word(Word::LineInUse);
     if in_use.load(Ordering::Relaxed) != 0 {
         return None;
@@ -47,9 +79,11 @@ unsafe fn posted(vcpu: Vcpu, number: u32, args: [u64; 6]) -> Option<Answer> {
         word.store(arg, Ordering::Relaxed);
     }
     words.number.store(number, Ordering::Relaxed);
+    watch.handed();
     // What the arguments point at is written before the post as well: it is a release.
     let post = line::post(&words.post);
     wait(words, post);
+    watch.answered();
     let answer = Answer {
         status: Status(words.status.load(Ordering::Relaxed)),
         result: words.args[0].load(Ordering::Relaxed),

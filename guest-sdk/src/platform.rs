@@ -8,7 +8,7 @@ use hypercall_abi::boot::BootPage;
 #[cfg(any(pv_guest, target_os = "none"))]
 use hypercall_abi::info::Time;
 use hypercall_abi::vcpu::VcpuPage;
-use hypercall_abi::words::{LineWords, RingWords};
+use hypercall_abi::words::{LineWords, RingWords, TimesWords};
 
 #[cfg(not(any(pv_guest, target_os = "none")))]
 use crate::stand_in as place;
@@ -54,6 +54,16 @@ pub(crate) fn patience() -> u32 {
     // SAFETY: as in `poller_awake`.
     unsafe { AtomicU32::from_ptr((&raw const (*place::poller()).patience).cast_mut()) }
         .load(Ordering::Relaxed)
+}
+
+/// Whether the host asks how long calls take.
+#[must_use]
+#[inline]
+pub(crate) fn timed() -> bool {
+    // SAFETY: as in `poller_awake`.
+    unsafe { AtomicU32::from_ptr((&raw const (*place::poller()).timed).cast_mut()) }
+        .load(Ordering::Relaxed)
+        != 0
 }
 
 /// One vCPU, by its page.
@@ -134,6 +144,14 @@ impl Vcpu {
     pub(crate) fn ring(self) -> &'static RingWords {
         // SAFETY: as in `line`.
         unsafe { &*(&raw const (*self.page).ring).cast::<RingWords>() }
+    }
+
+    /// Where it notes how long its last call took.
+    #[must_use]
+    #[inline]
+    pub(crate) fn times(self) -> &'static TimesWords {
+        // SAFETY: as in `line`.
+        unsafe { &*(&raw const (*self.page).times).cast::<TimesWords>() }
     }
 
     /// One of the words that are the guest's own.

@@ -127,7 +127,8 @@ pub(crate) fn poller() -> *const PollerAwake {
         awake: 0,
         patience: 0,
         rings: 0,
-        reserved: [0; 13],
+        timed: 0,
+        reserved: [0; 12],
     };
     &raw const ASLEEP
 }

@@ -31,8 +31,11 @@ pub struct PollerAwake {
     /// Not 0 while the host looks at the queues of devices without being kicked: how many TSC ticks a completion is worth looking for
     /// before a [`WAIT`](crate::call::WAIT) for it. Host writes; a hint.
     pub rings: u32,
+    /// Not 0 where the host asks the guest to note in its [`CallTimes`](crate::vcpu::CallTimes) how long its calls take. Host writes, before the
+    /// guest runs. A guest that does not care does nothing.
+    pub timed: u32,
     /// Zero.
-    pub reserved: [u32; 13],
+    pub reserved: [u32; 12],
 }
 
 /// The guest's clock, as a line through a TSC reading.
@@ -65,7 +68,7 @@ pub struct Time {
 }
 
 layout!(Time, size 64, seq @ 0, base_tsc @ 8, base_ns @ 16, mult @ 24, epoch_ns @ 32);
-layout!(PollerAwake, size 64, awake @ 0, patience @ 4, rings @ 8);
+layout!(PollerAwake, size 64, awake @ 0, patience @ 4, rings @ 8, timed @ 12);
 
 impl Time {
     /// Guest nanoseconds at a TSC reading. A reading before the base point counts as the base point; past

@@ -11,7 +11,7 @@
 //! | [`map`] | where things are in the guest's physical address space |
 //! | [`boot`] | the boot page: what a guest is told before its first instruction |
 //! | [`info`] | the shared-info page: time, clone generation |
-//! | [`vcpu`] | the vCPU page: events, the call line, the registration of a batch ring |
+//! | [`vcpu`] | the vCPU page: events, the call line, the registration of a batch ring, the last call's times |
 //! | [`mod@line`] | the handshake of a call line, as code |
 //! | [`batch`] | an entry of a batch ring |
 //! | [`fault`] | the frame of an exception that is reflected to the guest, and of a panic |

@@ -21,9 +21,11 @@ pub struct VcpuPage {
     pub line: CallLine,
     /// The batch ring's registration.
     pub ring: BatchRing,
+    /// How long the last call took.
+    pub times: CallTimes,
 }
 
-layout!(VcpuPage, size 320, this @ 0, index @ 8, guest_words @ 16, events @ 64, line @ 128, ring @ 192);
+layout!(VcpuPage, size 384, this @ 0, index @ 8, guest_words @ 16, events @ 64, line @ 128, ring @ 192, times @ 320);
 
 /// Events of one vCPU. Own cache line.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -112,3 +114,24 @@ pub struct BatchRing {
 }
 
 layout!(BatchRing, size 128, entries_gpa @ 0, entries @ 8, flags @ 12, queued @ 16, served @ 64);
+
+/// How long this vCPU's last call took, by the guest's TSC, where the host asks for that: see [`PollerAwake::timed`](crate::info::PollerAwake::timed). Own cache line.
+///
+/// Guest writes, after it has the answer: the two lengths, then `count` + 1. The host reads it when it next serves a call of this vCPU, and takes it for the
+/// call it served before if `count` has risen by exactly one since. These are lengths, not times of day, so that the guest's TSC may be offset from the host's.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C, align(64))]
+pub struct CallTimes {
+    /// How many calls were noted here, wrapping.
+    pub count: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// Ticks from where the call was handed over (posted, or the gate called) to where its answer had come.
+    pub carried: u64,
+    /// Ticks of the guest's own before that and after it.
+    pub own: u64,
+    /// Zero.
+    pub reserved1: [u64; 5],
+}
+
+layout!(CallTimes, size 64, count @ 0, carried @ 8, own @ 16);

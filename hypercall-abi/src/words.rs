@@ -6,7 +6,7 @@
 use crate::Gpa;
 use crate::batch::BatchEntry;
 use crate::device::Device;
-use crate::vcpu::{BatchRing, CallLine};
+use crate::vcpu::{BatchRing, CallLine, CallTimes};
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -92,6 +92,22 @@ pub struct DeviceWords {
     pub name: [u8; 32],
 }
 
+/// [`CallTimes`].
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub struct TimesWords {
+    /// As [`CallTimes::count`].
+    pub count: AtomicU32,
+    /// Zero.
+    pub reserved0: AtomicU32,
+    /// As [`CallTimes::carried`].
+    pub carried: AtomicU64,
+    /// As [`CallTimes::own`].
+    pub own: AtomicU64,
+    /// Zero.
+    pub reserved1: [AtomicU64; 5],
+}
+
 /// Asserts that a struct of words lies over its struct.
 macro_rules! over {
     ($words:ty, $of:ty, $($field:ident),+) => {
@@ -130,3 +146,4 @@ over!(
     queued,
     served
 );
+over!(TimesWords, CallTimes, count, carried, own);

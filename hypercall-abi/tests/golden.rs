@@ -83,6 +83,7 @@ fn abi() -> String {
     layout::<vcpu::Events>(&mut text);
     layout::<vcpu::CallLine>(&mut text);
     layout::<vcpu::BatchRing>(&mut text);
+    layout::<vcpu::CallTimes>(&mut text);
     layout::<batch::BatchEntry>(&mut text);
     layout::<fault::FaultFrame>(&mut text);
     layout::<fault::PanicInfo>(&mut text);

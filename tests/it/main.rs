@@ -12,6 +12,7 @@ mod overwrite;
 mod several;
 mod stop;
 mod tasks;
+mod timing;
 mod transports;
 mod trapped;
 mod vcpus;

@@ -103,6 +103,13 @@ impl Boot {
         self
     }
 
+    /// With its calls timed.
+    #[must_use]
+    pub fn timed(mut self) -> Boot {
+        self.config.calls.timed = true;
+        self
+    }
+
     /// With this time limit.
     #[must_use]
     pub fn limit(mut self, time: Duration) -> Boot {

@@ -4,9 +4,12 @@
 //! A guest's TSC may be offset from the host's, so the offset is measured once; from then on a reading of the host's
 //! own TSC will do.
 
+mod reading;
+
 use crate::memory::{Memory, OutOfRange};
 use hypercall_abi::Gpa;
 use hypercall_abi::info::{TIME, Time};
+pub(crate) use reading::Reading;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,6 +36,15 @@ pub(crate) struct Clock {
 pub(crate) fn host_tsc() -> u64 {
     // SAFETY: every x86-64 processor has the instruction, and the host's kernel lets user space execute it.
     unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// The host's TSC, when everything before has been done.
+pub(crate) fn ordered_tsc() -> u64 {
+    // SAFETY: as in `host_tsc`; the fence is of the same age.
+    unsafe {
+        core::arch::x86_64::_mm_lfence();
+        core::arch::x86_64::_rdtsc()
+    }
 }
 
 impl Clock {
@@ -78,6 +90,13 @@ impl Clock {
     /// Guest nanoseconds now.
     pub fn now(&self) -> u64 {
         self.lock().at(host_tsc().wrapping_add(self.offset))
+    }
+
+    /// How long a tick of the host's TSC is, in nanoseconds, as measured since the start.
+    pub fn ns_per_tick(&self) -> f64 {
+        let ns = self.started.elapsed().as_nanos() as f64;
+        let now = host_tsc().wrapping_add(self.offset);
+        ns / now.saturating_sub(self.origin.0).max(1) as f64
     }
 
     /// Moves the line if it is time to. Costs a TSC reading otherwise, and never waits.

@@ -23,13 +23,16 @@ mod calls;
 mod clock;
 pub mod config;
 mod console;
+mod cpu;
 mod devices;
+mod distribution;
 mod doorbell;
 pub mod error;
 pub mod exit;
 pub mod fault;
 #[cfg(test)]
 mod fuzz;
+mod histogram;
 pub mod host;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod image;
@@ -54,6 +57,8 @@ mod shared;
 mod stage;
 pub mod stats;
 mod tally;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
+mod timing;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 mod trapped;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here

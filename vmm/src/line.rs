@@ -2,8 +2,10 @@
 
 use crate::calls::{Answer, Caller, carried};
 use crate::memory::{LineWords, copy};
-use hypercall_abi::Status;
+use crate::stats::Carried;
+use crate::timing::Timing;
 use hypercall_abi::line::{Look, Shared};
+use hypercall_abi::{Status, call};
 use std::sync::atomic::Ordering;
 
 /// Looks at a vCPU's line, and serves what is new there.
@@ -43,11 +45,14 @@ impl Shared for Line<'_, '_> {
     #[inline]
     fn act(&mut self) -> bool {
         let number = self.words.number.load(Ordering::Relaxed);
+        let row = call::row(number);
         let args = copy(&self.words.args);
-        match carried(self.caller, number, &args) {
+        let began = self.caller.slot.timing.begin();
+        match carried(self.caller, number, row, &args) {
             Answer::Is(status, result) => {
                 // Before the answer: a guest that has its answer may end, and then every call has been counted.
-                self.caller.slot.tally.count_polled(number, status);
+                Timing::served(self.caller, began, row, Carried::Polled);
+                self.caller.slot.tally.count_polled(row, status);
                 self.words.args[0].store(result, Ordering::Relaxed);
                 self.words.status.store(status.0, Ordering::Relaxed);
                 self.served = Some(Served {

@@ -15,6 +15,7 @@ use crate::poller::Polling;
 use crate::recent::Recent;
 use crate::stats::Stats;
 use crate::tally::Tally;
+use crate::timing::Timing;
 use crate::trapped::Trapped;
 use crate::virtio::Station;
 use crate::watch::Watch;
@@ -87,6 +88,7 @@ pub(crate) struct Slot {
     pub ring: Mutex<Option<Ring>>,
     pub recent: Recent,
     pub tally: Tally,
+    pub timing: Timing,
 }
 
 /// Where a vCPU starts.
@@ -99,7 +101,8 @@ pub(crate) struct Start {
 }
 
 impl Slot {
-    pub fn new() -> std::io::Result<Slot> {
+    /// One without a vCPU yet. `timed`: whether its calls are.
+    pub fn new(timed: bool) -> std::io::Result<Slot> {
         Ok(Slot {
             bell: Bell::new()?,
             seat: Seat::default(),
@@ -112,6 +115,7 @@ impl Slot {
             ring: Mutex::new(None),
             recent: Recent::default(),
             tally: Tally::default(),
+            timing: Timing::new(timed),
         })
     }
 

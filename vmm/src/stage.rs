@@ -42,7 +42,7 @@ impl Stage {
         let clock = Clock::start(KHZ, || Ok::<_, Infallible>(host_tsc()));
         let Ok(clock) = clock;
         let slot = |_| {
-            let slot = Slot::new().unwrap();
+            let slot = Slot::new(true).unwrap();
             slot.started.store(true, Ordering::Relaxed);
             Arc::new(slot)
         };

@@ -1,7 +1,10 @@
-//! What a VM did: counts that do not depend on the host's speed, and a few times.
+//! What a VM did: counts that do not depend on the host's speed, and times.
+
+mod times;
 
 use hypercall_abi::{Status, call};
 use std::time::Duration;
+pub use times::{CallTimes, Carried, Latency};
 
 /// Exits by kind, calls by number, times. Sums over all vCPUs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,13 @@ pub struct Stats {
     pub poller_awake: Duration,
     /// What each device did, in order of the device table; empty where no guest driver made the I/O thread start.
     pub devices: Vec<DeviceStats>,
+    /// The processor time of the poller's thread while it was awake for this VM. It had other VMs at the same time as likely as not: what it did for those
+    /// is in there.
+    pub poller_cpu: Duration,
+    /// The processor time of each vCPU's thread, for those that were started, in order of index: in the guest and in the host on its behalf.
+    pub vcpu_cpu: Vec<(u32, Duration)>,
+    /// How long calls took, in order of number and of [`Carried`]; `None` unless [`Calls::timed`](crate::config::Calls::timed).
+    pub times: Option<Vec<CallTimes>>,
     /// From [`Vm::new`](crate::Vm::new) to the guest's first call; `None` if it made none.
     pub to_first_call: Option<Duration>,
     /// From [`Vm::new`](crate::Vm::new) to the VM's end.
@@ -134,6 +144,9 @@ impl Default for Stats {
             devices: Vec::new(),
             poller_wakes: 0,
             poller_awake: Duration::ZERO,
+            poller_cpu: Duration::ZERO,
+            vcpu_cpu: Vec::new(),
+            times: None,
             to_first_call: None,
             to_end: Duration::ZERO,
         }
@@ -141,9 +154,19 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// Counts one call.
-    pub(crate) fn count_call(&mut self, number: u32, status: Status) {
-        let Some(row) = call::row(number).and_then(|row| self.calls.get_mut(row)) else {
+    /// The part of the VM's life for which the poller was awake for it, 0 to 1.
+    #[must_use]
+    pub fn poller_share(&self) -> f64 {
+        let life = self.to_end.as_secs_f64();
+        match life > 0.0 {
+            true => (self.poller_awake.as_secs_f64() / life).min(1.0),
+            false => 0.0,
+        }
+    }
+
+    /// Counts one call, of a row of the table if it has one.
+    pub(crate) fn count_call(&mut self, row: Option<usize>, status: Status) {
+        let Some(row) = row.and_then(|row| self.calls.get_mut(row)) else {
             self.unknown_calls += 1;
             return;
         };
@@ -163,6 +186,8 @@ impl Stats {
             sum.batched += more.batched;
         }
         self.unknown_calls += other.unknown_calls;
+        self.vcpu_cpu.extend(&other.vcpu_cpu);
+        self.vcpu_cpu.sort_unstable();
         self.to_first_call = match (self.to_first_call, other.to_first_call) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -173,6 +198,13 @@ impl Stats {
     #[must_use]
     pub fn total_exits(&self) -> u64 {
         self.exits.iter().sum()
+    }
+
+    /// How long a call took where something carried it; `None` where that was not timed or did not happen.
+    #[must_use]
+    pub fn times_of(&self, number: u32, carried: Carried) -> Option<&CallTimes> {
+        let mut times = self.times.iter().flatten();
+        times.find(|times| times.number == number && times.carried == carried)
     }
 
     /// How often a call was made.

@@ -35,21 +35,20 @@ fn increment(count: &AtomicU64) {
 }
 
 impl Tally {
-    /// A call in the call line.
+    /// A call in the call line, of a row of the table if it has one.
     #[inline]
-    pub fn count_polled(&self, number: u32, status: Status) {
-        self.count(&self.polled, number, status);
+    pub fn count_polled(&self, row: Option<usize>, status: Status) {
+        self.count(&self.polled, row, status);
     }
 
-    /// A call in a batch.
+    /// Likewise in a batch.
     #[inline]
-    pub fn count_batched(&self, number: u32, status: Status) {
-        self.count(&self.batched, number, status);
+    pub fn count_batched(&self, row: Option<usize>, status: Status) {
+        self.count(&self.batched, row, status);
     }
 
     #[inline]
-    fn count(&self, carried: &[AtomicU64; ROWS], number: u32, status: Status) {
-        let row = call::row(number);
+    fn count(&self, carried: &[AtomicU64; ROWS], row: Option<usize>, status: Status) {
         increment(
             row.and_then(|row| carried.get(row))
                 .unwrap_or(&self.unknown),

@@ -13,6 +13,7 @@ use crate::outcome::Outcome;
 use crate::platform::{Boot, Layout, corner, gate, map_all};
 use crate::poller::{self, Polling};
 use crate::shared::{Ending, Shared, Slot, Start, lock};
+use crate::timing;
 use crate::trapped::Trapped;
 use crate::vcpu::{Vcpu, registers};
 use crate::virtio::{Device, Identity, Raise, Station, publish};
@@ -91,7 +92,8 @@ impl Vm {
                 "it needs the call classes {classes:?} (bits {missing:#x}), which limits.calls does not grant"
             )));
         }
-        let missing = plan.note.features & !features(config);
+        let features = features(config);
+        let missing = plan.note.features & !features;
         if missing != 0 {
             let cure = match missing & feature::TRAPPED {
                 0 => "",
@@ -118,15 +120,12 @@ impl Vm {
         load(&memory, &plan, &mut file)
             .map_err(|error| bad_image(format!("loading it: {error}")))?;
         let name = image.file_stem().unwrap_or_default().to_string_lossy();
-        let stack = furnish(
-            &memory,
-            &plan,
-            &layout,
-            config,
-            processor,
-            &identities,
-            &name,
-        )?;
+        let offer = Offer {
+            features,
+            xcr0: processor.xcr0,
+            devices: &identities,
+        };
+        let stack = furnish(&memory, &plan, &layout, config, &offer, &name)?;
 
         let vm = Arc::new(kvm::create_vm(&kvm, &memory)?);
         let fd = vm.create_vcpu(0).map_err(refused("KVM_CREATE_VCPU"))?;
@@ -135,7 +134,7 @@ impl Vm {
         clock.publish(&memory).map_err(|OutOfRange| no_room())?;
 
         let slots = (0..config.machine.vcpus)
-            .map(|_| Slot::new().map(Arc::new))
+            .map(|_| Slot::new(config.calls.timed).map(Arc::new))
             .collect::<io::Result<_>>();
         let slots = slots.map_err(|source| Error::Os {
             what: "making a vCPU's bell".into(),
@@ -154,7 +153,7 @@ impl Vm {
             slots,
             stack: (layout.stack_start, layout.stack_end),
             created,
-            features: features(config),
+            features,
             polling: Polling::new(&config.calls, config.limits.poll_percent, khz),
             watch: Watch::default(),
             threads: Mutex::default(),
@@ -215,7 +214,11 @@ impl Vm {
         }
         shared.watch.join();
         stats.to_end = shared.created.elapsed();
-        (stats.poller_wakes, stats.poller_awake) = shared.polling.account();
+        let polling = shared.polling.cost();
+        stats.poller_wakes = polling.wakes;
+        stats.poller_awake = polling.awake;
+        stats.poller_cpu = polling.cpu;
+        stats.times = timing::gather(&shared.slots, &shared.memory, shared.clock.ns_per_tick());
         Ok(Outcome {
             end: shared.take_end()?,
             stats,
@@ -235,6 +238,15 @@ fn stations(
         Station::new(device, index, Arc::clone(memory), raise, vcpus)
     };
     (0..).zip(devices).map(place).collect()
+}
+
+/// What a VM is offered beside what its configuration says.
+struct Offer<'a> {
+    /// ABI feature bits.
+    features: u64,
+    /// The processor's vector state.
+    xcr0: u64,
+    devices: &'a [Identity],
 }
 
 /// The ABI features that a VM is offered.
@@ -265,8 +277,7 @@ fn furnish(
     plan: &Plan,
     layout: &Layout,
     config: &Config,
-    processor: &Processor,
-    devices: &[Identity],
+    offer: &Offer,
     name: &str,
 ) -> Result<u64, Error> {
     let vcpus = config.machine.vcpus;
@@ -286,10 +297,10 @@ fn furnish(
         .collect();
     let boot = Boot {
         vcpus,
-        devices: devices.len() as u32,
+        devices: offer.devices.len() as u32,
         classes: config.limits.calls,
-        features: features(config),
-        xcr0: processor.xcr0,
+        features: offer.features,
+        xcr0: offer.xcr0,
         seed,
         args: &args,
         env: &env,
@@ -309,7 +320,10 @@ fn furnish(
         for index in 0..vcpus {
             corner::write_task(memory, index, config.machine.trapped)?;
         }
-        publish(memory, devices)?;
+        publish(memory, offer.devices)?;
+        if config.calls.timed {
+            timing::ask(memory)?;
+        }
         boot.write(memory, layout)
     };
     write().map_err(|OutOfRange| no_room())

@@ -21,6 +21,8 @@ pub enum Setup {
     Poll,
     /// As VMs are by default: calls trap until they are dense.
     Auto,
+    /// As [`Poll`](Setup::Poll), and it is found out how long calls take.
+    Timed,
     /// Every call traps, and the devices and privileged instructions of a PC are emulated.
     Trapped,
 }
@@ -32,9 +34,10 @@ impl Setup {
         config.machine.vcpus = 2;
         config.calls.transport = match self {
             Setup::Trap | Setup::Trapped => Transport::Trap,
-            Setup::Poll => Transport::Poll,
+            Setup::Poll | Setup::Timed => Transport::Poll,
             Setup::Auto => Transport::Auto,
         };
+        config.calls.timed = self == Setup::Timed;
         config.machine.trapped = self == Setup::Trapped;
         config
     }

@@ -1,5 +1,7 @@
 //! The measuring process: its threads, where they run, what they have used.
 
+pub use crate::cpu::this_thread;
+use crate::cpu::{cpu_ns, thread_clock};
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use std::fs;
 
@@ -36,14 +38,6 @@ pub fn threads() -> Vec<u32> {
     let entries = fs::read_dir("/proc/self/task").into_iter().flatten();
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
     entries.flatten().filter_map(number).collect()
-}
-
-/// The calling thread.
-pub fn this_thread() -> u32 {
-    rustix::thread::gettid()
-        .as_raw_nonzero()
-        .get()
-        .unsigned_abs()
 }
 
 /// Lets a thread run on some processors only. Without effect on a thread that is gone, or where the host forbids it.
@@ -97,24 +91,6 @@ impl Used {
         self.others_ns += after.others_ns.saturating_sub(before.others_ns);
         self.preemptions += after.preemptions.saturating_sub(before.preemptions);
         self.waited_ns += after.waited_ns.saturating_sub(before.waited_ns);
-    }
-}
-
-/// The clock of a thread by its number, as `<linux/posix-timers.h>` makes it: one thread's, of scheduled time.
-fn thread_clock(thread: u32) -> libc::clockid_t {
-    (!(thread as libc::clockid_t) << 3) | 4 | 2
-}
-
-/// What a CPU clock says, in nanoseconds; 0 for a thread that is gone.
-fn cpu_ns(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: writes the struct, or fails.
-    match unsafe { libc::clock_gettime(clock, &raw mut time) } {
-        0 => time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs(),
-        _ => 0,
     }
 }
 

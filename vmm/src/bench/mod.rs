@@ -14,7 +14,6 @@ pub mod compare;
 mod exits;
 pub mod floor;
 mod guest;
-mod histogram;
 mod hogs;
 mod host;
 mod measure;
@@ -27,6 +26,7 @@ mod subject;
 pub mod table;
 
 use crate::config::Image;
+use crate::histogram;
 use crate::{Error, build, kvm, poller};
 use block::now;
 use host::Cores;

@@ -1,5 +1,5 @@
-use super::super::histogram::{BUCKETS, Histogram};
 use super::*;
+use crate::histogram::{BUCKETS, Histogram, bucket};
 
 fn distribution(values: impl IntoIterator<Item = u64>) -> Distribution {
     let mut histogram = Histogram::new();

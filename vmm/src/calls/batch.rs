@@ -94,6 +94,7 @@ pub(crate) fn submit(caller: &mut Caller) -> Answer {
         .for_each(claim);
     let mut done = 0;
     let mut answer = None;
+    let mut taken = slot.timing.begin();
     while done < waiting {
         let Some(entry) = entry_at(served) else {
             break;
@@ -104,10 +105,12 @@ pub(crate) fn submit(caller: &mut Caller) -> Answer {
             claim(later);
         }
         let number = entry.number.load(Ordering::Relaxed);
+        let row = call::row(number);
         let args = copy(&entry.args);
+        let called = slot.timing.begin();
         let (status, result) = match number {
             call::BATCH_SUBMIT => (Status::TRAP_ONLY, 0),
-            _ => match carried(caller, number, &args) {
+            _ => match carried(caller, number, row, &args) {
                 Answer::Is(status, result) => (status, result),
                 Answer::Elsewhere => {
                     answer = Some(Answer::Elsewhere);
@@ -115,7 +118,8 @@ pub(crate) fn submit(caller: &mut Caller) -> Answer {
                 }
             },
         };
-        slot.tally.count_batched(number, status);
+        taken = slot.timing.entry(taken, called, row);
+        slot.tally.count_batched(row, status);
         entry.result.store(result, Ordering::Relaxed);
         entry.status.store(status.0, Ordering::Relaxed);
         served = served.wrapping_add(1);

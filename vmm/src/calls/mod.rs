@@ -89,22 +89,29 @@ impl From<Result<u64, Status>> for Reply {
     }
 }
 
-/// The operator's word on a call: `Ok` with how it may travel.
+/// The operator's word on a call of a row of the table, if it has one: `Ok` with how it may travel.
 #[inline]
-fn permitted(shared: &Shared, number: u32) -> Result<Carrier, Status> {
-    let entry = call::entry(number).ok_or(Status::UNKNOWN_CALL)?;
-    match shared.limits.calls.permits(number) {
+fn permitted(shared: &Shared, row: Option<usize>) -> Result<Carrier, Status> {
+    let entry = row
+        .and_then(|row| call::TABLE.get(row))
+        .ok_or(Status::UNKNOWN_CALL)?;
+    match shared.limits.calls.permits(entry.number) {
         true => Ok(entry.carrier),
         false => Err(Status::DENIED),
     }
 }
 
-/// Serves a call that came through the gate.
+/// Serves a call that came through the gate, of a row of the table if it has one.
 ///
 /// # Errors
 /// The host's own failures only.
-pub(crate) fn dispatch(vcpu: &mut Vcpu, number: u32, args: &[u64; 6]) -> Result<Reply, Error> {
-    if let Err(status) = permitted(&vcpu.shared, number) {
+pub(crate) fn dispatch(
+    vcpu: &mut Vcpu,
+    number: u32,
+    row: Option<usize>,
+    args: &[u64; 6],
+) -> Result<Reply, Error> {
+    if let Err(status) = permitted(&vcpu.shared, row) {
         return Ok(Reply::Answer(status, 0));
     }
     let [a0, a1, a2, a3, ..] = *args;
@@ -126,10 +133,15 @@ pub(crate) fn dispatch(vcpu: &mut Vcpu, number: u32, args: &[u64; 6]) -> Result<
     })
 }
 
-/// Serves a call that came in a call line or a batch.
+/// Serves a call that came in a call line or a batch, of a row of the table if it has one.
 #[inline]
-pub(crate) fn carried(caller: &mut Caller, number: u32, args: &[u64; 6]) -> Answer {
-    match permitted(caller.shared, number) {
+pub(crate) fn carried(
+    caller: &mut Caller,
+    number: u32,
+    row: Option<usize>,
+    args: &[u64; 6],
+) -> Answer {
+    match permitted(caller.shared, row) {
         Ok(Carrier::Any) => any(caller, number, args),
         Ok(Carrier::Trap) => Status::TRAP_ONLY.into(),
         Err(status) => status.into(),

@@ -12,7 +12,7 @@ pub struct Run {
     /// A configuration file (ends in .toml), or an ELF image to run with defaults
     #[arg(value_name = "CONFIG.toml|IMAGE")]
     file: PathBuf,
-    /// Print exits by kind, calls by name, and times when the VM has ended
+    /// Print exits by kind, calls by name, how long they took, and processor time when the VM has ended
     #[arg(long)]
     stats: bool,
     /// Write how the VM ended to FILE, as JSON

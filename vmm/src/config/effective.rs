@@ -70,6 +70,7 @@ impl Config {
         let calls = &self.calls;
         writeln!(text, "transport = {}", quoted(calls.transport.name()))?;
         writeln!(text, "poll_window_us = {}", calls.poll_window.as_micros())?;
+        writeln!(text, "timed = {}", calls.timed)?;
 
         writeln!(text, "\n[limits]")?;
         let limit = self.limits.time.map(time::render);

@@ -20,6 +20,7 @@
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
+//! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |
 //! | `[limits]` | `time` | wall-clock time, such as `"10s"` | no limit |
 //! | | `grace` | from being asked to end to being stopped | `"2s"` |
 //! | | `poll_percent` | 1 to 100: see [`Limits::poll_percent`] | 100 |
@@ -72,6 +73,8 @@ pub struct Calls {
     /// How long the poller looks for a further call before it goes to sleep. Also what counts as many calls in a short time:
     /// less of the guest's own work between them than this.
     pub poll_window: Duration,
+    /// Whether it is found out [how long calls take](crate::stats::CallTimes). A call then takes longer, by what `trapless bench` shows; without, by nothing.
+    pub timed: bool,
 }
 
 /// Which transport carries calls.
@@ -232,6 +235,7 @@ impl Config {
             calls: Calls {
                 transport: Transport::Auto,
                 poll_window: Duration::from_micros(50),
+                timed: false,
             },
             limits: Limits {
                 time: None,

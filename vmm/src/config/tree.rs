@@ -65,6 +65,7 @@ struct ConsoleTable {
 struct CallsTable {
     transport: Option<Value<TransportName>>,
     poll_window_us: Option<PollWindow>,
+    timed: Option<bool>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -206,6 +207,9 @@ impl CallsTable {
         }
         if let Some(window) = self.poll_window_us {
             calls.poll_window = window.0;
+        }
+        if let Some(timed) = self.timed {
+            calls.timed = timed;
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod words;
 
-pub(crate) use words::{LineWords, claim, copy};
+pub(crate) use words::{LineWords, TimesWords, claim, copy};
 
 use crate::Error;
 use hypercall_abi::{Gpa, Status, map};

@@ -6,7 +6,7 @@
 use super::{Memory, OutOfRange};
 use hypercall_abi::map::{MAX_VCPUS, vcpu_page};
 use hypercall_abi::vcpu::VcpuPage;
-pub(crate) use hypercall_abi::words::{EntryWords, LineWords, RingWords};
+pub(crate) use hypercall_abi::words::{EntryWords, LineWords, RingWords, TimesWords};
 use hypercall_abi::{Gpa, Status};
 use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 use std::mem::offset_of;
@@ -39,6 +39,9 @@ unsafe impl AtomicWords for EntryWords {}
 // SAFETY: 8 + 3 × 4 + 11 × 4 + 4 + 15 × 4 = 128 bytes of atomics, as the assertion on its size confirms.
 unsafe impl AtomicWords for RingWords {}
 
+// SAFETY: 2 × 4 + 2 × 8 + 5 × 8 = 64 bytes of atomics, as the assertion on its size confirms.
+unsafe impl AtomicWords for TimesWords {}
+
 impl Memory {
     /// A vCPU's call line.
     #[inline]
@@ -50,6 +53,12 @@ impl Memory {
     #[inline]
     pub(crate) fn ring(&self, vcpu: u32) -> Result<&RingWords, OutOfRange> {
         self.of_vcpu(vcpu, offset_of!(VcpuPage, ring))
+    }
+
+    /// Where a vCPU notes how long its calls take.
+    #[inline]
+    pub(crate) fn times(&self, vcpu: u32) -> Result<&TimesWords, OutOfRange> {
+        self.of_vcpu(vcpu, offset_of!(VcpuPage, times))
     }
 
     #[inline]

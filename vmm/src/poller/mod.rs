@@ -3,8 +3,10 @@
 //! It looks at nothing while no VM is awake: it sleeps on a channel. [`policy`] decides who is woken and when;
 //! the handshake with the guest is [`hypercall_abi::line`]'s.
 
+mod account;
 mod policy;
 
+pub(crate) use account::Sum;
 pub(crate) use policy::Density;
 
 use crate::calls::Caller;
@@ -12,6 +14,7 @@ use crate::clock::host_tsc;
 use crate::config::{Calls, Transport};
 use crate::line::look;
 use crate::shared::Shared;
+use account::Account;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use hypercall_abi::info::{PollerAwake, SharedInfo};
 use hypercall_abi::line::Look;
@@ -22,7 +25,6 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
 
 /// VMs that can be waiting to be woken at once; one more stays asleep and is tried again later.
 const WAKING: usize = 64;
@@ -55,11 +57,7 @@ pub(crate) struct Polling {
     allowance: Allowance,
     /// Calls served since it was last woken.
     served: AtomicU64,
-    /// When it was last woken, in TSC ticks; 0 while it is asleep.
-    since: AtomicU64,
-    /// Ticks it was awake before that.
-    awake_ticks: AtomicU64,
-    wakes: AtomicU64,
+    account: Account,
 }
 
 /// Whether this process can poll: with a single processor to run on, the poller would only keep the guest from running.
@@ -93,9 +91,7 @@ impl Polling {
             backoff: Backoff::new(ticks_per_us.saturating_mul(1000)),
             allowance: Allowance::new(ticks_per_us.saturating_mul(PERIOD_US), percent),
             served: AtomicU64::new(0),
-            since: AtomicU64::new(0),
-            awake_ticks: AtomicU64::new(0),
-            wakes: AtomicU64::new(0),
+            account: Account::default(),
         }
     }
 
@@ -172,20 +168,9 @@ impl Polling {
         }
     }
 
-    /// How often the poller was woken for this VM, and for how long it was awake in all.
-    pub fn account(&self) -> (u64, Duration) {
-        // A VM's end does not wait for the poller to notice: the stretch it is in counts until now.
-        let current = match self.since.load(Ordering::Acquire) {
-            0 => 0,
-            since => host_tsc().saturating_sub(since),
-        };
-        let ticks = self
-            .awake_ticks
-            .load(Ordering::Relaxed)
-            .saturating_add(current);
-        let ns = u128::from(ticks) * 1000 / u128::from(self.ticks_per_us);
-        let awake = Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX));
-        (self.wakes.load(Ordering::Relaxed), awake)
+    /// What polling has cost this VM.
+    pub fn cost(&self) -> Sum {
+        self.account.sum(self.ticks_per_us)
     }
 }
 
@@ -212,6 +197,7 @@ struct Awake {
 
 /// The thread.
 fn poll(receiver: &Receiver<Arc<Shared>>) {
+    account::is_here();
     let mut scratch = vec![0; call::MAX_TRANSFER as usize].into_boxed_slice();
     let mut awake: Vec<Awake> = Vec::with_capacity(WAKING);
     loop {
@@ -241,14 +227,13 @@ fn poll(receiver: &Receiver<Arc<Shared>>) {
 fn begin(shared: Arc<Shared>) -> Awake {
     let now = host_tsc();
     let polling = &shared.polling;
-    polling.wakes.fetch_add(1, Ordering::Relaxed);
+    polling.account.wake();
     let patience = polling.patience.load(Ordering::Relaxed);
     // The shared-info page is in RAM, so that these cannot fail.
     let _ = shared
         .memory
         .store_word32(field(offset_of!(PollerAwake, patience)), patience);
     let _ = shared.memory.store_word32(awake_word(), 1);
-    polling.since.store(now, Ordering::Release);
     polling.allowance.begin(now);
     Awake { shared, busy: now }
 }
@@ -317,11 +302,8 @@ fn end(vm: &mut Awake, scratch: &mut [u8]) -> bool {
         let _ = vm.shared.memory.store_word32(awake_word(), 1);
         return false;
     }
-    let since = polling.since.swap(0, Ordering::AcqRel);
-    let now = host_tsc();
-    let ticks = now.saturating_sub(since);
-    polling.allowance.end(now);
-    polling.awake_ticks.fetch_add(ticks, Ordering::Relaxed);
+    polling.allowance.end(host_tsc());
+    polling.account.leave();
     let served = polling.served.load(Ordering::Relaxed);
     if served < WORTH_WAKING && polling.transport == Transport::Auto {
         polling.backoff.late(host_tsc(), served);

@@ -17,9 +17,9 @@ use std::path::PathBuf;
 /// What a command can ask for beside the run itself.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Print exits by kind, calls by name, and times on standard error.
+    /// Print exits by kind, calls by name, and times on standard error. Calls are then [timed](crate::config::Calls::timed).
     pub stats: bool,
-    /// Write how the VM ended to this file, as JSON; the keys are those of [`summary`].
+    /// Write how the VM ended to this file, as JSON; the keys are those of [`summary`]. Calls are then timed too.
     pub outcome: Option<PathBuf>,
 }
 
@@ -40,12 +40,14 @@ struct Ended {
 /// What kept the VM from running, or the outcome from being written.
 pub fn run(config: &Config, options: &Options) -> Result<u8, Error> {
     let record = options.outcome.as_deref().map(Record::at).transpose()?;
-    let ended = attempt(config);
+    let mut config = config.clone();
+    config.calls.timed |= options.stats || options.outcome.is_some();
+    let ended = attempt(&config);
     if let Some(record) = record {
         record.write(&ended)?;
     }
     let ended = ended?;
-    let mut text = ended.report(config);
+    let mut text = ended.report(&config);
     if options.stats {
         text.push_str(&table::render(&ended.outcome.stats));
     }

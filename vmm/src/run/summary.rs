@@ -15,6 +15,9 @@
 //! | `exits` | `total`, and the count of each [kind](crate::stats::ExitKind) |
 //! | `calls` | for each call that was made, by name: `made`, of these `refused` (not answered OK), `polled` (without an exit) and `batched` |
 //! | `unknown_calls` | calls whose number means nothing |
+//! | `times` | for each call that was made, by name, and for each way it was carried, `trapped`, `polled` or `batched`: [`whole`, `guest`, `transport` and `handler`](CallTimes), each null where it is not known and else `count`, `p50_ns`, `p99_ns` (null where fewer than ten calls lie beyond it), `max_ns`, in nanoseconds |
+//! | `vcpus` | for each vCPU that was started, in order: `index`, `cpu_ns`, the processor time of its thread in nanoseconds |
+//! | `poller` | `wakes` (how often it was woken for this VM), `awake_ns` (for how long in all), `awake_share` (of the time to the end, 0 to 1), `cpu_ns` (the processor time of its thread meanwhile) |
 //! | `to_first_call_ns` | nanoseconds from the start to the first call |
 //! | `to_end_ns` | nanoseconds from the start to the end |
 //!
@@ -22,7 +25,7 @@
 
 use super::{Ended, signals, table};
 use crate::fault::{Cause, Fault, Panic, Registers};
-use crate::stats::{CallCount, ExitKind, Stats};
+use crate::stats::{CallCount, CallTimes, ExitKind, Latency, Stats};
 use crate::{End, Error, StopReason};
 use hypercall_abi::fault::vector::PAGE_FAULT;
 use serde::Serialize;
@@ -43,6 +46,9 @@ pub(super) struct Summary {
     exits: Option<BTreeMap<&'static str, u64>>,
     calls: Option<BTreeMap<&'static str, Count>>,
     unknown_calls: Option<u64>,
+    times: Option<BTreeMap<&'static str, BTreeMap<&'static str, Times>>>,
+    vcpus: Option<Vec<Processor>>,
+    poller: Option<Poller>,
     to_first_call_ns: Option<u64>,
     to_end_ns: Option<u64>,
 }
@@ -75,6 +81,40 @@ struct Count {
     refused: u64,
     polled: u64,
     batched: u64,
+}
+
+/// One of `times`.
+#[derive(Serialize)]
+struct Times {
+    whole: Option<Lengths>,
+    guest: Option<Lengths>,
+    transport: Option<Lengths>,
+    handler: Lengths,
+}
+
+/// A part of one of `times`.
+#[derive(Serialize)]
+struct Lengths {
+    count: u64,
+    p50_ns: u64,
+    p99_ns: Option<u64>,
+    max_ns: u64,
+}
+
+/// One of `vcpus`.
+#[derive(Serialize)]
+struct Processor {
+    index: u32,
+    cpu_ns: u64,
+}
+
+/// `poller`.
+#[derive(Serialize)]
+struct Poller {
+    wakes: u64,
+    awake_ns: u64,
+    awake_share: f64,
+    cpu_ns: u64,
 }
 
 impl Summary {
@@ -145,6 +185,9 @@ impl Summary {
             exits: Some(exits),
             calls: Some(counts.collect()),
             unknown_calls: Some(stats.unknown_calls),
+            times: stats.times.as_deref().map(times),
+            vcpus: Some(stats.vcpu_cpu.iter().map(Processor::of).collect()),
+            poller: Some(Poller::of(stats)),
             to_first_call_ns: stats.to_first_call.map(nanos),
             to_end_ns: Some(nanos(stats.to_end)),
             ..self
@@ -226,6 +269,58 @@ impl Count {
             refused: count.refused,
             polled: count.polled,
             batched: count.batched,
+        }
+    }
+}
+
+/// By the call's name, and by what carried it.
+fn times(all: &[CallTimes]) -> BTreeMap<&'static str, BTreeMap<&'static str, Times>> {
+    let mut calls = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for times in all {
+        let call = calls.entry(table::name(times.number)).or_default();
+        call.insert(times.carried.name(), Times::of(times));
+    }
+    calls
+}
+
+impl Times {
+    fn of(times: &CallTimes) -> Times {
+        Times {
+            whole: times.whole.as_ref().map(Lengths::of),
+            guest: times.guest.as_ref().map(Lengths::of),
+            transport: times.transport.as_ref().map(Lengths::of),
+            handler: Lengths::of(&times.handler),
+        }
+    }
+}
+
+impl Lengths {
+    fn of(latency: &Latency) -> Lengths {
+        Lengths {
+            count: latency.count,
+            p50_ns: nanos(latency.p50),
+            p99_ns: latency.p99.map(nanos),
+            max_ns: nanos(latency.max),
+        }
+    }
+}
+
+impl Processor {
+    fn of((index, used): &(u32, Duration)) -> Processor {
+        Processor {
+            index: *index,
+            cpu_ns: nanos(*used),
+        }
+    }
+}
+
+impl Poller {
+    fn of(stats: &Stats) -> Poller {
+        Poller {
+            wakes: stats.poller_wakes,
+            awake_ns: nanos(stats.poller_awake),
+            awake_share: stats.poller_share(),
+            cpu_ns: nanos(stats.poller_cpu),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Statistics as a table for people.
+//!
+//! [`CallTimes`] says what the parts of a call's time are.
 
-use crate::stats::{ExitKind, Stats};
+use crate::stats::{CallTimes, ExitKind, Latency, Stats};
 use hypercall_abi::call;
 use std::fmt::Write;
 use std::time::Duration;
@@ -42,17 +44,67 @@ fn write(text: &mut String, stats: &Stats) -> std::fmt::Result {
     if stats.unknown_calls != 0 {
         writeln!(text, "  {:16}{:>12}", "unknown", stats.unknown_calls)?;
     }
+    if let Some(times) = stats.times.as_deref().filter(|times| !times.is_empty()) {
+        write_times(text, times)?;
+    }
+    for (index, used) in &stats.vcpu_cpu {
+        let name = format!("vcpu {index} cpu");
+        writeln!(text, "{name:18}{:>12}", millis(*used))?;
+    }
     if stats.poller_wakes != 0 {
-        let awake = millis(stats.poller_awake);
         writeln!(
             text,
-            "{:18}{awake:>12}  ({} times)",
-            "poller awake", stats.poller_wakes
+            "{:18}{:>12}  ({} times, {:.1} % of the VM's life)",
+            "poller awake",
+            millis(stats.poller_awake),
+            stats.poller_wakes,
+            stats.poller_share() * 100.0
         )?;
+        let used = millis(stats.poller_cpu);
+        writeln!(text, "{:18}{used:>12}", "poller cpu")?;
     }
     let first = stats.to_first_call.map_or("none".to_owned(), millis);
     writeln!(text, "{:18}{first:>12}", "to first call")?;
     writeln!(text, "{:18}{:>12}", "to end", millis(stats.to_end))
+}
+
+/// A line for each call and what carried it; of the parts, the middle ones.
+fn write_times(text: &mut String, all: &[CallTimes]) -> std::fmt::Result {
+    writeln!(
+        text,
+        "{:26}{:>12}{:>10}{:>10}{:>10} | {:>8}{:>11}{:>10}",
+        "times", "timed", "p50", "p99", "max", "guest", "transport", "handler"
+    )?;
+    for times in all {
+        let name = format!("  {} {}", name(times.number), times.carried.name());
+        let whole = times.whole.as_ref();
+        let middle = |part: Option<&Latency>| length(part.map(|part| part.p50));
+        writeln!(
+            text,
+            "{name:26}{:>12}{:>10}{:>10}{:>10} | {:>8}{:>11}{:>10}",
+            times.handler.count,
+            middle(whole),
+            length(whole.and_then(|whole| whole.p99)),
+            length(whole.map(|whole| whole.max)),
+            middle(times.guest.as_ref()),
+            middle(times.transport.as_ref()),
+            middle(Some(&times.handler)),
+        )?;
+    }
+    Ok(())
+}
+
+/// A length of time in the unit that suits it; a dash where it is not known.
+fn length(time: Option<Duration>) -> String {
+    let Some(time) = time else {
+        return "-".to_owned();
+    };
+    match time.as_nanos() {
+        ns @ 0..10_000 => format!("{ns} ns"),
+        ns @ 10_000..1_000_000 => format!("{:.1} µs", ns as f64 / 1e3),
+        ns @ 1_000_000..1_000_000_000 => format!("{:.2} ms", ns as f64 / 1e6),
+        ns => format!("{:.2} s", ns as f64 / 1e9),
+    }
 }
 
 /// A call's name in reports.
@@ -68,6 +120,7 @@ fn millis(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Carried;
     use hypercall_abi::Status;
 
     #[test]
@@ -78,9 +131,9 @@ mod tests {
             to_end: Duration::from_millis(1203),
             ..Stats::default()
         };
-        stats.count_call(call::EXIT, Status::OK);
-        stats.count_call(call::CONSOLE_WRITE, Status::OK);
-        stats.count_call(call::CONSOLE_WRITE, Status::IO);
+        stats.count_call(call::row(call::EXIT), Status::OK);
+        stats.count_call(call::row(call::CONSOLE_WRITE), Status::OK);
+        stats.count_call(call::row(call::CONSOLE_WRITE), Status::IO);
         assert_eq!(
             render(&stats),
             "exits                        4\n\
@@ -103,6 +156,55 @@ mod tests {
         assert!(
             nothing.contains("to first call             none\n"),
             "{nothing}"
+        );
+    }
+
+    #[test]
+    fn times_are_a_line_for_each_call_and_carrier() {
+        let of = |count, p50, p99: Option<u64>, max| Latency {
+            count,
+            p50: Duration::from_nanos(p50),
+            p99: p99.map(Duration::from_nanos),
+            max: Duration::from_nanos(max),
+        };
+        let stats = Stats {
+            times: Some(vec![
+                CallTimes {
+                    number: call::NULL,
+                    carried: Carried::Polled,
+                    whole: Some(of(2000, 146, Some(9_999), 12_345_678)),
+                    guest: Some(of(2000, 12, Some(14), 90)),
+                    transport: Some(of(2000, 130, Some(9_900), 12_345_600)),
+                    handler: of(2001, 4, Some(5), 60),
+                },
+                CallTimes {
+                    number: call::WAIT,
+                    carried: Carried::Trapped,
+                    whole: None,
+                    guest: None,
+                    transport: None,
+                    handler: of(1, 25_070, None, 25_070),
+                },
+            ]),
+            vcpu_cpu: vec![(0, Duration::from_micros(1500))],
+            poller_wakes: 2,
+            poller_awake: Duration::from_millis(1),
+            poller_cpu: Duration::from_micros(990),
+            to_end: Duration::from_millis(8),
+            ..Stats::default()
+        };
+        assert_eq!(
+            render(&stats),
+            "exits                        0\n\
+             calls                        0\n\
+             times                            timed       p50       p99       max |    guest  transport   handler\n\
+             \x20 null polled                     2001    146 ns   9999 ns  12.35 ms |    12 ns     130 ns      4 ns\n\
+             \x20 wait trapped                       1         -         -         - |        -          -   25.1 µs\n\
+             vcpu 0 cpu            1.500 ms\n\
+             poller awake          1.000 ms  (2 times, 12.5 % of the VM's life)\n\
+             poller cpu            0.990 ms\n\
+             to first call             none\n\
+             to end                8.000 ms\n"
         );
     }
 }

@@ -4,7 +4,7 @@ use super::record::Record;
 use super::{Ended, signals};
 use crate::config::{Config, Image};
 use crate::fault::{Cause, Fault, Panic, Registers};
-use crate::stats::Stats;
+use crate::stats::{CallTimes, Carried, Latency, Stats};
 use crate::{End, Error, Outcome, StopReason, exit};
 use hypercall_abi::fault::vector;
 use hypercall_abi::{Status, call};
@@ -17,12 +17,29 @@ fn ended(end: End, signal: Option<i32>) -> Ended {
     let mut stats = Stats {
         exits: [3, 1, 0, 0, 0, 0, 0, 0],
         unknown_calls: 1,
+        times: Some(vec![CallTimes {
+            number: call::CONSOLE_WRITE,
+            carried: Carried::Trapped,
+            whole: None,
+            guest: None,
+            transport: None,
+            handler: Latency {
+                count: 2,
+                p50: Duration::from_nanos(700),
+                p99: None,
+                max: Duration::from_nanos(800),
+            },
+        }]),
+        vcpu_cpu: vec![(0, Duration::from_millis(1))],
+        poller_wakes: 1,
+        poller_awake: Duration::from_micros(375),
+        poller_cpu: Duration::from_micros(350),
         to_first_call: None,
         to_end: Duration::from_micros(1500),
         ..Stats::default()
     };
-    stats.count_call(call::CONSOLE_WRITE, Status::OK);
-    stats.count_call(call::CONSOLE_WRITE, Status::IO);
+    stats.count_call(call::row(call::CONSOLE_WRITE), Status::OK);
+    stats.count_call(call::row(call::CONSOLE_WRITE), Status::IO);
     Ended {
         image: PathBuf::from("/images/hello"),
         outcome: Outcome { end, stats },
@@ -140,6 +157,14 @@ fn an_exit_is_recorded() {
             "exits": {"total": 4, "call": 3, "doorbell": 0, "emulated": 0, "exception": 1, "kick": 0, "port": 0, "mmio": 0, "other": 0},
             "calls": {"console_write": {"made": 2, "refused": 1, "polled": 0, "batched": 0}},
             "unknown_calls": 1,
+            "times": {"console_write": {"trapped": {
+                "whole": null,
+                "guest": null,
+                "transport": null,
+                "handler": {"count": 2, "p50_ns": 700, "p99_ns": null, "max_ns": 800},
+            }}},
+            "vcpus": [{"index": 0, "cpu_ns": 1_000_000}],
+            "poller": {"wakes": 1, "awake_ns": 375_000, "awake_share": 0.25, "cpu_ns": 350_000},
             "to_first_call_ns": null,
             "to_end_ns": 1_500_000,
         })

@@ -8,12 +8,12 @@ use crate::fault::{Cause, Registers};
 use crate::kvm::refused;
 use crate::platform::gate::{CALL_PORT, DOORBELL_PORT, FAULT_PORT};
 use crate::poller::Polling;
-use crate::stats::ExitKind;
+use crate::stats::{Carried, ExitKind};
+use crate::timing::Timing;
 use crate::trapped::{Trapped, Wide};
 use hypercall_abi::call::Carrier;
 use hypercall_abi::{Status, call};
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use std::sync::Arc;
 
 /// Why the guest was left, without a hold on the vCPU.
 pub(super) enum Exit {
@@ -169,22 +169,24 @@ impl Vcpu {
         let regs = self.registers();
         let number = regs.rax as u32; // the high half is a retry token, and this host gives none out
         let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
-        if let Some(entry) = call::entry(number)
-            && entry.carrier == Carrier::Any
-        {
+        let row = call::row(number);
+        let entry = row.and_then(|row| call::TABLE.get(row));
+        if entry.is_some_and(|entry| entry.carrier == Carrier::Any) {
             self.note_density();
         }
-        let slot = Arc::clone(&self.slot);
-        let record = slot.recent.push(number, &args);
-        let (status, result) = match calls::dispatch(self, number, &args)? {
+        let record = self.slot.recent.push(number, &args);
+        let began = self.slot.timing.begin();
+        let reply = calls::dispatch(self, number, row, &args)?;
+        Timing::served(&self.caller(), began, row, Carried::Trapped);
+        let (status, result) = match reply {
             Reply::Answer(status, result) => (status, result),
             Reply::Leave(next) => {
-                self.stats.count_call(number, Status::OK);
+                self.stats.count_call(row, Status::OK);
                 return Ok(next);
             }
         };
-        self.stats.count_call(number, status);
-        slot.recent.answer(record, status, result);
+        self.stats.count_call(row, status);
+        self.slot.recent.answer(record, status, result);
         let regs = self.registers();
         regs.rax = u64::from(status.0);
         regs.rdx = result;

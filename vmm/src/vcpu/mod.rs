@@ -10,6 +10,8 @@ pub(crate) mod registers;
 
 use crate::backtrace::{self, MAX_FRAMES};
 use crate::calls::Caller;
+use crate::clock::Reading;
+use crate::cpu;
 use crate::fault::{CallRecord, Cause, Fault, Registers};
 use crate::kvm::refused;
 use crate::machine::Machine;
@@ -136,11 +138,26 @@ impl Vcpu {
     pub fn live(mut self) -> Stats {
         let slot = Arc::clone(&self.slot);
         let _punctual = Punctual::begin();
+        let thread = cpu::this_thread();
+        let used = cpu::used_by(thread);
+        let first = self.reading();
         if let Err(error) = self.live_on(&slot) {
             self.shared.finish(Err(error));
         }
+        // The guest's lengths are held against the host's only where its TSC has kept pace all the while.
+        if !first.is_some_and(|first| self.reading().is_some_and(|last| first.agrees(&last))) {
+            slot.timing.distrust();
+        }
         slot.tally.add_to(&mut self.stats);
+        let used = cpu::used_by(thread).saturating_sub(used);
+        self.stats.vcpu_cpu.push((self.index, used));
         self.stats
+    }
+
+    /// Where its TSC is, if its calls are timed.
+    fn reading(&self) -> Option<Reading> {
+        let read = || Reading::take(|| registers::guest_tsc(&self.fd)).ok();
+        self.slot.timing.is_wanted().then(read).flatten()
     }
 
     fn live_on(&mut self, slot: &Slot) -> Result<(), Error> {

@@ -115,6 +115,8 @@ fn the_effective_configuration_reads_back_as_the_same() {
         trapped = true
         [console]
         to = { file = "a \" b.log" }
+        [calls]
+        timed = true
         [limits]
         time = "90s"
         grace = "0s"

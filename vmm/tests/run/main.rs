@@ -160,6 +160,15 @@ fn each_call_is_counted_once() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.outcome["calls"]["null"]["made"], 1000);
     assert_eq!(ended.outcome["exits"]["call"], 1001);
+    // A guest without the SDK notes nothing: the handler's time is the host's own.
+    let null = &ended.outcome["times"]["null"]["trapped"];
+    assert_eq!(null["handler"]["count"], 1000, "{null}");
+    for part in ["whole", "guest", "transport"] {
+        assert_eq!(null[part], Value::Null, "{null}");
+    }
+    let charged = ended.outcome["vcpus"][0]["cpu_ns"].as_u64();
+    assert!(charged.is_some_and(|ns| ns > 0), "{}", ended.outcome);
+    assert!(ended.outcome["poller"]["awake_share"].is_number());
 }
 
 #[test]

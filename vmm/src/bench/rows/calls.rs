@@ -24,6 +24,16 @@ pub(super) const ROWS: &[Row] = &[
         ..CALL
     },
     Row {
+        name: "null/poll/timed",
+        operation: "null call",
+        mechanism: "polled call, timed",
+        against: &["null/poll"],
+        place: Place::GuestPair(Setup::Timed, "null"),
+        explain: "The polled call where the operator asks how long calls take, with --stats, --outcome or calls.timed: the guest and the host then read \
+                  their clocks around the call and keep the lengths. Where nobody asks, all of that is a branch each.",
+        ..CALL
+    },
+    Row {
         name: "null/auto",
         operation: "null call",
         mechanism: "adaptive, dense",

@@ -217,7 +217,12 @@ impl Guest {
 
     fn make(&mut self, vcpu: u32, number: u32, args: [u64; 6]) {
         let asked = self.ask(vcpu, number, args);
-        match carried(&mut self.stage.caller(vcpu, true), number, &args) {
+        match carried(
+            &mut self.stage.caller(vcpu, true),
+            number,
+            call::row(number),
+            &args,
+        ) {
             Answer::Is(status, result) => self.answered(vcpu, asked, Some((status, result))),
             Answer::Elsewhere => panic!("a vCPU's own thread left call {number:#x} to another"),
         }

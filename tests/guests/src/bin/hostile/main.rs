@@ -62,6 +62,7 @@ fn main() {
         "scribbled-line" => transports::scribbled_line(),
         "foreign-lines" => transports::foreign_lines(),
         "missing-line" => transports::missing_line(),
+        "forged-times" => transports::forged_times(),
         "once-only" => transports::once_only(),
         "keep-awake" => transports::keep_awake(),
         "bad-rings" => transports::bad_rings(),

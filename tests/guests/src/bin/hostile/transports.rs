@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use hypercall_abi::batch::{BatchEntry, MAX_ENTRIES};
-use hypercall_abi::vcpu::{BatchRing, CallLine, VcpuPage};
+use hypercall_abi::vcpu::{BatchRing, CallLine, CallTimes, VcpuPage};
 use hypercall_abi::{Status, call as number, info, map};
 use test_guests::{call, fail};
 
@@ -108,6 +108,30 @@ pub fn once_only() {
         if status.load(Ordering::Relaxed) != 99 {
             fail(format_args!("post {post} was served twice"));
         }
+    }
+}
+
+/// Notes lengths that cannot be, one for each call, none, and many.
+pub fn forged_times() {
+    let times = core::mem::offset_of!(VcpuPage, times);
+    let count = word(0, times + core::mem::offset_of!(CallTimes, count));
+    let length = |field: usize, half: usize| word(0, times + field + half * 4);
+    let mut x = 0x9e37_79b9_u32;
+    for round in 0..2_000_u32 {
+        rouse();
+        call(number::NULL, &[]);
+        for field in [
+            core::mem::offset_of!(CallTimes, carried),
+            core::mem::offset_of!(CallTimes, own),
+        ] {
+            for half in [0, 1] {
+                x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let forged = [0, 1, u32::MAX, x][(x >> 16) as usize % 4];
+                length(field, half).store(forged, Ordering::Relaxed);
+            }
+        }
+        let step = [0, 1, 1, 1, 2, u32::MAX][round as usize % 6];
+        count.fetch_add(step, Ordering::Release);
     }
 }
 
