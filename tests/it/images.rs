@@ -291,6 +291,6 @@ fn a_note_that_asks_for_too_much() {
         Boot::image(file.path()).refused()
     };
     says(&asks(16), "0x10000000000");
-    says(&asks(24), "0x10000000000");
+    says(&asks(24), "device with ID 40");
     says(&asks(32), "memory");
 }
