@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::config::Config;
-use crate::virtio::{Device, Rng};
+use crate::virtio::{Block, Device, Rng};
 use hypercall_abi::device::kind;
 use hypercall_abi::note::Note;
 use std::path::PathBuf;
@@ -13,6 +13,9 @@ use std::path::PathBuf;
 /// What the host refuses: a file, a socket, a network.
 pub(crate) fn open(config: &Config) -> Result<Vec<Box<dyn Device>>, Error> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
+    for disk in &config.disks {
+        devices.push(Box::new(Block::open(disk, config.machine.vcpus)?));
+    }
     if config.machine.rng {
         devices.push(Box::new(Rng::default()));
     }

@@ -40,6 +40,16 @@ pub enum Error {
         /// Why not, and what would be right where that is known.
         problem: String,
     },
+    /// A disk cannot be used.
+    #[error("disk {name:?}: {}: {problem}", path.display())]
+    Disk {
+        /// The disk's name.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
     /// The host's operating system refused something.
     #[error("{what}: {source}")]
     Os {

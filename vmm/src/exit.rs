@@ -58,7 +58,7 @@ impl Error {
         match self {
             Error::NoKvm(_) => NO_KVM,
             Error::Build(_) => BUILD,
-            Error::Kvm { .. } | Error::Os { .. } => HOST,
+            Error::Kvm { .. } | Error::Disk { .. } | Error::Os { .. } => HOST,
             Error::Create { .. } => CANNOT_CREATE,
             Error::Image { .. } | Error::Config(_) => REFUSED,
         }

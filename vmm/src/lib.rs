@@ -49,6 +49,8 @@ pub mod memory;
 pub mod outcome;
 mod platform;
 mod poller;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
+mod rate;
 mod recent;
 pub mod report;
 pub mod run;

@@ -1,6 +1,6 @@
 //! A configuration as the TOML that would be read back to the same value, with every default written out.
 
-use super::{Config, Console, Image, size, time};
+use super::{Config, Console, Disk, Image, size, time};
 use std::fmt::Write;
 use toml::Value;
 
@@ -66,6 +66,10 @@ impl Config {
             )?,
         }
 
+        for disk in &self.disks {
+            write_disk(text, disk)?;
+        }
+
         writeln!(text, "\n[calls]")?;
         let calls = &self.calls;
         writeln!(text, "transport = {}", quoted(calls.transport.name()))?;
@@ -87,6 +91,27 @@ impl Config {
 
         Ok(())
     }
+}
+
+fn write_disk(text: &mut String, disk: &Disk) -> std::fmt::Result {
+    writeln!(text, "\n[[disk]]")?;
+    writeln!(text, "path = {}", quoted(&disk.path.to_string_lossy()))?;
+    writeln!(text, "name = {}", quoted(&disk.name))?;
+    writeln!(text, "read_only = {}", disk.read_only)?;
+    writeln!(text, "direct = {}", disk.direct)?;
+    writeln!(text, "cache = {}", quoted(disk.cache.name()))?;
+    writeln!(text, "serial = {}", quoted(&disk.serial))?;
+    writeln!(text, "backend = {}", quoted(disk.backend.name()))?;
+    for (key, rate) in [
+        ("ops_per_second", disk.ops_per_second),
+        ("bytes_per_second", disk.bytes_per_second),
+    ] {
+        match rate {
+            Some(rate) => writeln!(text, "{key} = {rate}")?,
+            None => writeln!(text, "# {key}: no limit")?,
+        }
+    }
+    Ok(())
 }
 
 /// A key with its value, or what its absence means.

@@ -1,7 +1,7 @@
 //! The kinds of value at the leaves of the tree. Each says what it expects and refuses what it cannot be.
 
-use super::Transport;
 use super::refusal::unknown;
+use super::{Backend, Cache, Transport};
 use super::{size, time};
 use hypercall_abi::class::{CLASSES, Class};
 use hypercall_abi::map::{MAX_MEMORY, MIN_MEMORY, PAGE_SIZE};
@@ -184,6 +184,70 @@ impl Leaf for Grace {
 
     fn read(text: &str) -> Result<Duration, String> {
         time::parse(text)
+    }
+}
+
+/// The name of a device.
+pub(super) enum DeviceName {}
+
+impl Leaf for DeviceName {
+    type Value = String;
+
+    const EXPECTED: &'static str = "a name in quotes";
+
+    fn read(text: &str) -> Result<String, String> {
+        match text.len() {
+            1..=32 if !text.contains(char::is_control) => Ok(text.to_owned()),
+            _ => Err(format!(
+                "{text:?} cannot be a device's name; write 1 to 32 bytes, such as \"data\""
+            )),
+        }
+    }
+}
+
+/// The serial number of a disk.
+pub(super) enum SerialNumber {}
+
+impl Leaf for SerialNumber {
+    type Value = String;
+
+    const EXPECTED: &'static str = "a serial number in quotes";
+
+    fn read(text: &str) -> Result<String, String> {
+        match text.len() {
+            0..=20 if text.chars().all(|c| c.is_ascii_graphic()) => Ok(text.to_owned()),
+            _ => Err(format!(
+                "{text:?} cannot be a disk's serial number; write at most 20 letters, digits and signs without spaces"
+            )),
+        }
+    }
+}
+
+/// When a disk's writes are durable, by name.
+pub(super) enum CacheName {}
+
+impl Leaf for CacheName {
+    type Value = Cache;
+
+    const EXPECTED: &'static str = "\"writeback\" or \"writethrough\"";
+
+    fn read(text: &str) -> Result<Cache, String> {
+        let known = Cache::ALL.into_iter().find(|known| known.name() == text);
+        known.ok_or_else(|| unknown("cache mode", text, &Cache::ALL.map(Cache::name)))
+    }
+}
+
+/// How the kernel is asked for a disk's sectors, by name.
+pub(super) enum BackendName {}
+
+impl Leaf for BackendName {
+    type Value = Backend;
+
+    const EXPECTED: &'static str = "\"auto\", \"io_uring\" or \"plain\"";
+
+    fn read(text: &str) -> Result<Backend, String> {
+        let known = Backend::ALL.into_iter().find(|known| known.name() == text);
+        known.ok_or_else(|| unknown("backend", text, &Backend::ALL.map(Backend::name)))
     }
 }
 

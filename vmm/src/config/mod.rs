@@ -18,6 +18,15 @@
 //! | | `trapped` | whether the devices and privileged instructions of a PC are emulated, to compare calls with | `false` |
 //! | | `rng` | whether it has a virtio device that gives random numbers, beside the call that does | `false` |
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
+//! | `[[disk]]` | `path` | a file with the disk's sectors, or a block device | must be there |
+//! | | `name` | the disk's name, at most 32 bytes | `"disk0"`, `"disk1"`, … |
+//! | | `read_only` | whether nobody writes it; several VMs may use it then | `false` |
+//! | | `direct` | whether the host's page cache is passed by (`O_DIRECT`) | `false` |
+//! | | `cache` | `"writeback"` (a write is durable after a flush) or `"writethrough"` (when it is answered) | `"writeback"` |
+//! | | `serial` | its serial number, at most 20 characters | `""` |
+//! | | `backend` | `"auto"`, `"io_uring"` or `"plain"`: see [`Backend`] | `"auto"` |
+//! | | `ops_per_second` | the most requests in a second | no limit |
+//! | | `bytes_per_second` | the most bytes in a second, read and written | no limit |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |
@@ -28,8 +37,10 @@
 //!
 //! Paths are relative to the file's directory.
 
+mod disk;
 mod effective;
 mod leaf;
+mod rate;
 mod read;
 mod refusal;
 mod share;
@@ -40,6 +51,7 @@ mod tree;
 mod vcpus;
 mod window;
 
+pub use disk::{Backend, Cache, Disk};
 pub use refusal::Refusal;
 
 use crate::Error;
@@ -59,6 +71,8 @@ pub struct Config {
     pub machine: Machine,
     /// Where its console goes.
     pub console: Console,
+    /// Its disks.
+    pub disks: Vec<Disk>,
     /// How its calls travel.
     pub calls: Calls,
     /// What it may do and for how long.
@@ -232,6 +246,7 @@ impl Config {
                 rng: false,
             },
             console: Console::Stdio,
+            disks: Vec::new(),
             calls: Calls {
                 transport: Transport::Auto,
                 poll_window: Duration::from_micros(50),

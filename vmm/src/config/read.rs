@@ -123,3 +123,34 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Table<T> {
         deserializer.deserialize_map(TableVisitor(PhantomData))
     }
 }
+
+/// Tables that are an array together.
+pub(super) struct Tables<T>(pub Vec<Spanned<Table<T>>>);
+
+impl<T> Default for Tables<T> {
+    fn default() -> Tables<T> {
+        Tables(Vec::new())
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Tables<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tables<T>, D::Error> {
+        struct TablesVisitor<T>(PhantomData<T>);
+        impl<'de, T: DeserializeOwned> Visitor<'de> for TablesVisitor<T> {
+            type Value = Tables<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one or more tables, each below its name in double brackets")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Tables<T>, A::Error> {
+                let mut tables = Vec::new();
+                while let Some(table) = array.next_element()? {
+                    tables.push(table);
+                }
+                Ok(Tables(tables))
+            }
+        }
+        deserializer.deserialize_seq(TablesVisitor(PhantomData))
+    }
+}

@@ -1,7 +1,8 @@
 //! The configuration file as a tree, key for key, and the one place where it becomes a [`Config`].
 
+use super::disk::DiskTable;
 use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
-use super::read::{Environment, List, Table, Value};
+use super::read::{Environment, List, Table, Tables, Value};
 use super::share::PollPercent;
 use super::target::Target;
 use super::vcpus::VcpuCount;
@@ -25,6 +26,8 @@ pub(super) struct File {
     machine: Table<MachineTable>,
     #[serde(default)]
     console: Table<ConsoleTable>,
+    #[serde(default)]
+    disk: Tables<DiskTable>,
     #[serde(default)]
     calls: Table<CallsTable>,
     #[serde(default)]
@@ -107,6 +110,18 @@ impl File {
                 Target::None => Console::None,
                 Target::File(path) => Console::File(base.join(path)),
             };
+        }
+        for (index, disk) in self.disk.0.into_iter().enumerate() {
+            let place = disk.span();
+            let disk = disk.into_inner().0.into_disk(index, place.clone(), base)?;
+            if config.disks.iter().any(|other| other.name == disk.name) {
+                let problem = format!(
+                    "another disk is called {:?} too; write another name",
+                    disk.name
+                );
+                return Err((place, problem));
+            }
+            config.disks.push(disk);
         }
         self.calls.0.apply(&mut config.calls);
         self.limits.0.apply(&mut config.limits)?;

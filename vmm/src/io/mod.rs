@@ -7,6 +7,8 @@ mod floor;
 mod sources;
 
 pub(crate) use sources::Sources;
+#[cfg(test)]
+pub(crate) use sources::with_sources;
 
 use crate::shared::{Shared, lock};
 use crate::stats::DeviceStats;

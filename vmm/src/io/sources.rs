@@ -50,3 +50,29 @@ impl<'o, 'm> Sources<'o, 'm> {
         let _ = self.ops.remove(events);
     }
 }
+
+/// Has a device's test use sources that nobody listens to.
+#[cfg(test)]
+pub(crate) fn with_sources<T>(test: impl FnOnce(&mut Sources) -> T) -> T {
+    use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    /// Runs the test when it is told to begin.
+    struct Once<F, T>(Option<F>, Rc<Cell<Option<T>>>);
+
+    impl<F: FnOnce(&mut Sources) -> T, T> MutEventSubscriber for Once<F, T> {
+        fn init(&mut self, ops: &mut EventOps) {
+            if let Some(test) = self.0.take() {
+                self.1.set(Some(test(&mut Sources::new(ops, 0))));
+            }
+        }
+
+        fn process(&mut self, _: Events, _: &mut EventOps) {}
+    }
+
+    let result = Rc::new(Cell::new(None));
+    let mut manager = EventManager::new().unwrap();
+    manager.add_subscriber(Once(Some(test), Rc::clone(&result)));
+    result.take().unwrap()
+}

@@ -4,8 +4,10 @@
 //! reference into it, only copies and atomic words; what is checked is the copy; every address is checked here, and a
 //! bad one is an answer, not a panic.
 
+mod vectors;
 mod words;
 
+pub(crate) use vectors::Vectors;
 pub(crate) use words::{LineWords, TimesWords, claim, copy};
 
 use crate::Error;

@@ -4,12 +4,14 @@
 //! reached it: [`station`] is the transport that a guest with calls uses, [`table`] what such a guest reads. All of it runs on the VM's
 //! [I/O thread](crate::io).
 
+mod block;
 mod chain;
 mod queue;
 mod rng;
 mod station;
 mod table;
 
+pub(crate) use block::Block;
 pub(crate) use chain::Chain;
 pub(crate) use queue::{Queue, Raise};
 pub(crate) use rng::Rng;
