@@ -6,6 +6,7 @@
 
 mod block;
 mod chain;
+mod net;
 mod queue;
 mod rng;
 mod station;
