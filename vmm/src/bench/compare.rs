@@ -212,4 +212,4 @@ impl fmt::Display for Change {
 
 #[cfg(test)]
 #[path = "compare_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -2,7 +2,7 @@ use super::super::results::{Against, Host, Method};
 use super::super::rows::{Figure, Side};
 use super::*;
 
-fn estimate(median: f64, half: f64) -> Estimate {
+pub(in super::super) fn estimate(median: f64, half: f64) -> Estimate {
     Estimate {
         median,
         low: median - half,
@@ -10,7 +10,7 @@ fn estimate(median: f64, half: f64) -> Estimate {
     }
 }
 
-fn line(name: &str, cost: Estimate, against: &[(&str, Estimate)]) -> Line {
+pub(in super::super) fn line(name: &str, cost: Estimate, against: &[(&str, Estimate)]) -> Line {
     let against = against.iter().map(|(name, ratio)| Against {
         name: (*name).to_owned(),
         ratio: *ratio,
@@ -43,7 +43,7 @@ fn line(name: &str, cost: Estimate, against: &[(&str, Estimate)]) -> Line {
     }
 }
 
-fn results(rows: Vec<Line>) -> Results {
+pub(in super::super) fn results(rows: Vec<Line>) -> Results {
     Results {
         kind: KIND.to_owned(),
         schema: SCHEMA,

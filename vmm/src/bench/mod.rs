@@ -7,7 +7,7 @@
 //! that are timed one by one, less what the clock itself costs. A row whose figure is a percentile has longer blocks, and takes that of each. The first vCPU and what is measured in this process share one processor, and
 //! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation.
 //!
-//! `rows` is the table, `block` the loop, `measure` the order of blocks; [`results`] describes the result file.
+//! `rows` is the table, `block` the loop, `measure` the order of blocks; [`results`] describes the result file, [`page`] and [`readme`] show it.
 
 mod block;
 pub mod compare;
@@ -19,6 +19,7 @@ mod host;
 mod measure;
 pub mod page;
 mod qemu;
+pub mod readme;
 pub mod results;
 mod rows;
 mod statistics;

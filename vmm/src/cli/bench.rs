@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vmm::bench::{self, Options, compare, page, results::Results, table};
+use vmm::bench::{self, Options, compare, page, readme, results::Results, table};
 use vmm::{Error, exit};
 
 /// Measure what calls cost, against trapping and against their floors
@@ -24,6 +24,15 @@ pub struct Bench {
     /// Write a page with tables and plots to FILE
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Renew the measured tables in FILE, such as README.md, between the two lines that mark their place
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write a plot of what these tables hold to FILE
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Show the results in FILE, which --json wrote, instead of measuring
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "filter"])]
+    from: Option<PathBuf>,
     /// Compare with the results in OLD.json; exit code 1 if something got slower beyond the noise
     #[arg(long, value_name = "OLD.json")]
     compare: Option<PathBuf>,
@@ -36,12 +45,18 @@ impl Bench {
     pub fn execute(self) -> Result<u8, Error> {
         // Before minutes are spent on it.
         let old = self.compare.as_deref().map(compare::read).transpose()?;
-        for file in self.json.iter().chain(&self.html) {
+        for file in self.json.iter().chain(&self.html).chain(&self.svg) {
             open(file)?;
         }
-        let results = match self.measure()? {
-            Ok(results) => results,
-            Err(code) => return Ok(code),
+        if let Some(file) = &self.markdown {
+            readme::renewed(file, "")?;
+        }
+        let results = match &self.from {
+            Some(file) => compare::read(file)?,
+            None => match self.measure()? {
+                Ok(results) => results,
+                Err(code) => return Ok(code),
+            },
         };
         super::say(&table::render(&results));
         if let Some(file) = &self.json {
@@ -51,6 +66,12 @@ impl Bench {
         }
         if let Some(file) = &self.html {
             write(file, &page::render(&results))?;
+        }
+        if let Some(file) = &self.markdown {
+            write(file, &readme::renewed(file, &readme::tables(&results))?)?;
+        }
+        if let Some(file) = &self.svg {
+            write(file, &readme::plot(&results))?;
         }
         let Some(old) = old else { return Ok(0) };
         let changes = compare::compare(&old, &results)?;

@@ -9,6 +9,7 @@ mod tables;
 use super::results::{Line, Results};
 use super::rows::Side;
 use super::table;
+pub(super) use axis::{Log, decade};
 use std::fmt::{self, Display, Write};
 
 /// The page.
@@ -95,7 +96,7 @@ fn operations(results: &Results) -> Vec<(&str, Vec<&Line>)> {
 }
 
 /// Text that means nothing to a browser.
-struct Text<'t>(&'t str);
+pub(super) struct Text<'t>(pub(super) &'t str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,7 +114,7 @@ impl Display for Text<'_> {
 }
 
 /// A day and a time, UTC, from seconds since 1970. Years are counted from March, so that the leap day comes last.
-fn date(seconds: u64) -> String {
+pub(super) fn date(seconds: u64) -> String {
     let days = seconds / 86_400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
