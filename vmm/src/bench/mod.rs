@@ -22,6 +22,8 @@ mod qemu;
 pub mod readme;
 pub mod results;
 mod rows;
+#[cfg(test)]
+mod specification;
 mod statistics;
 mod subject;
 pub mod table;

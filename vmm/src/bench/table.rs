@@ -66,7 +66,7 @@ fn write_line(text: &mut String, line: &Line) -> std::fmt::Result {
         let estimate = against.ratio;
         writeln!(
             text,
-            "      {:>7} of {} [{} to {}, {} pairs]",
+            "    {:>11} of {} [{} to {}, {} pairs]",
             ratio(estimate.median),
             against.name,
             ratio(estimate.low),
@@ -191,8 +191,23 @@ fn digits(value: f64) -> String {
     match value {
         value if value < 9.995 => format!("{value:.2}"),
         value if value < 99.95 => format!("{value:.1}"),
-        value => format!("{value:.0}"),
+        value if value < 999.5 => format!("{value:.0}"),
+        value => thousands(value),
     }
+}
+
+/// Three digits and as many zeros as it takes, in groups: `39,700`.
+fn thousands(value: f64) -> String {
+    let unit = 10_f64.powf(value.log10().floor() - 2.0);
+    let digits = format!("{:.0}", (value / unit).round() * unit);
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// What a side is called.
@@ -226,5 +241,8 @@ mod tests {
         assert_eq!(ratio(0.5), "0.50×");
         assert_eq!(ratio(0.0025), "1/400");
         assert_eq!(ratio(412.3), "412×");
+        assert_eq!(ratio(999.6), "1,000×");
+        assert_eq!(ratio(39_724.0), "39,700×");
+        assert_eq!(ratio(1.0 / 2_261_899.0), "1/2,260,000");
     }
 }

@@ -7,11 +7,11 @@ use crate::bench::table::{side, time};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-const WIDTH: f64 = 720.0;
+const WIDTH: f64 = 420.0;
 const TOP: f64 = 12.0;
-const BOTTOM: f64 = 260.0;
-const LEFT: f64 = 56.0;
-const RIGHT: f64 = 560.0;
+const BOTTOM: f64 = 220.0;
+const LEFT: f64 = 48.0;
+const RIGHT: f64 = 346.0;
 
 pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     let mut series: BTreeMap<&str, Vec<(f64, f64, &Line)>> = BTreeMap::new();
@@ -33,7 +33,7 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     page.push_str("<h2>Many calls at once</h2>\n<p>What one call costs when so many are queued and submitted together. Both axes are logarithmic.</p>\n");
     writeln!(
         page,
-        "<svg viewBox=\"0 0 {WIDTH} 300\" role=\"img\" aria-label=\"cost of a call by batch size\">"
+        "<svg class=\"one\" viewBox=\"0 0 {WIDTH} 258\" role=\"img\" aria-label=\"cost of a call by batch size\">"
     )?;
     for power in costs.powers(10.0) {
         let (y, name) = (costs.at(power), decade(power));
@@ -61,7 +61,7 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     }
     writeln!(
         page,
-        "<text class=\"faint\" x=\"{LEFT}\" y=\"296\">calls in a batch</text></svg>"
+        "<text class=\"faint\" x=\"{LEFT}\" y=\"254\">calls in a batch</text></svg>"
     )
 }
 
@@ -85,34 +85,30 @@ fn curve(
     let class = side(first.side);
     let mut path = String::new();
     for (size, cost, _) in points {
-        let (x, y) = (sizes.at(*size), costs.at(*cost));
-        write!(
-            path,
-            "{}{x:.1} {y:.1}",
-            if path.is_empty() { 'M' } else { 'L' }
-        )?;
-        writeln!(
-            page,
-            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"><title>{}</title></circle>",
-            time(*cost)
-        )?;
-        writeln!(
-            page,
-            "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            y - 9.0,
-            time(*cost)
-        )?;
+        let begin = if path.is_empty() { 'M' } else { 'L' };
+        write!(path, "{begin}{:.1} {:.1}", sizes.at(*size), costs.at(*cost))?;
     }
     writeln!(
         page,
         "<path class=\"{class}\" style=\"fill:none\" stroke-width=\"1.8\" d=\"{path}\"/>"
     )?;
+    for (size, cost, _) in points {
+        let (x, y) = (sizes.at(*size), costs.at(*cost));
+        writeln!(
+            page,
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>\
+             <text class=\"clear\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            x + 4.0,
+            y - 8.0,
+            time(*cost)
+        )?;
+    }
     if let Some((size, cost, _)) = points.last() {
         writeln!(
             page,
-            "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            sizes.at(*size) + 12.0,
-            costs.at(*cost) + 12.0,
+            "<text class=\"clear\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            sizes.at(*size) + 10.0,
+            costs.at(*cost) + 10.0,
             Text(family)
         )?;
     }

@@ -41,10 +41,10 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     for line in &results.rows {
         if line.operation != operation {
             operation = &line.operation;
-            let empty = "<th>".repeat(COLUMNS.len() - 1);
             writeln!(
                 page,
-                "<tr class=\"operation\"><th>{}{empty}",
+                "<tr class=\"operation\"><th colspan=\"{}\"><span>{}</span>",
+                COLUMNS.len(),
                 Text(operation)
             )?;
         }

@@ -24,7 +24,7 @@ fn write_all(text: &mut String, results: &Results) -> fmt::Result {
         state(&results.host),
         sentence(&method(results))
     )?;
-    text.push_str("| | called | called without an exit | trapped and emulated | trapped is dearer by |\n|---|---:|---:|---:|---:|\n");
+    text.push_str("| | called | called without an exit | trapped and emulated | calling is cheaper by |\n|---|---:|---:|---:|---:|\n");
     for work in WORKS {
         write_work(text, results, work)?;
     }

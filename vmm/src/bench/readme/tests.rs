@@ -31,7 +31,7 @@ fn the_tables_hold_what_was_measured_and_leave_out_the_rest() {
         ),
     ]);
     let text = tables(&results);
-    let expected = "| write 64 bytes (16550 UART) | 50.0 µs | 250 ns | 8.00 ms | 32000× |\n";
+    let expected = "| write 64 bytes (16550 UART) | 50.0 µs | 250 ns | 8.00 ms | 32,000× |\n";
     assert!(text.contains(expected), "{text}");
     let expected = "(`null/poll`) | 1.05× | 1.03× to 1.07× |\n";
     assert!(text.contains(expected), "{text}");
