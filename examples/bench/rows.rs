@@ -26,6 +26,8 @@ pub const ROWS: &[Row] = &[
     ("batch/8", |run| batch(run, 8)),
     ("batch/64", |run| batch(run, 64)),
     ("batch/512", |run| batch(run, 512)),
+    ("bell/1", |run| bells(run, 1)),
+    ("bell/64", |run| bells(run, 64)),
     ("random/64", |run| random::<64>(run)),
     ("random/4096", |run| random::<4096>(run)),
     ("console/1", |run| write::<1>(run)),
@@ -68,6 +70,9 @@ const PONG: u64 = 1 << 41;
 const STOP: u64 = 1 << 42;
 /// An event that nobody waits for.
 const UNHEARD: u64 = 1 << 43;
+
+/// Calls that are queued before their results are waited for, where a doorbell submits them: as many as the host's table says.
+const RUNG: usize = 64;
 
 /// A refused call has measured nothing.
 pub fn done<T>(answer: Result<T, guest_sdk::abi::Status>) {
@@ -112,6 +117,26 @@ fn batch(run: &mut Run, calls: usize) {
         }
         match batch.submit() {
             Ok(results) => assert_eq!(results.done(), calls),
+            Err(error) => panic!("a batch was refused: {error}"),
+        }
+    });
+}
+
+/// Calls that do nothing, with a doorbell after so many of them, and a wait for the last of [`RUNG`].
+fn bells(run: &mut Run, calls: usize) {
+    let Ok(mut batch) = Batch::to_start(RUNG) else {
+        panic!("no doorbells here");
+    };
+    run.over(|| {
+        for _ in 0..RUNG / calls {
+            for _ in 0..calls {
+                _ = black_box(batch.push(Command::null()));
+            }
+            // Nobody looks at its results before the last.
+            let _ = batch.start();
+        }
+        match batch.start().wait() {
+            Ok(results) => assert_eq!(results.done(), RUNG),
             Err(error) => panic!("a batch was refused: {error}"),
         }
     });

@@ -91,6 +91,31 @@ fn a_filtered_run_counts_right_and_compares_with_itself() {
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.contains("floor/exit"));
 
+    let (markdown, svg) = (directory.join("null.md"), directory.join("null.svg"));
+    std::fs::write(
+        &markdown,
+        "Before.\n<!-- trapless bench: begin -->\n<!-- trapless bench: end -->\nAfter.\n",
+    )
+    .unwrap();
+    let (markdown_name, svg_name) = (markdown.to_str().unwrap(), svg.to_str().unwrap());
+    let output = bench(&[
+        "--from",
+        json_name,
+        "--markdown",
+        markdown_name,
+        "--svg",
+        svg_name,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), shown, "the same table");
+    let tables = std::fs::read_to_string(&markdown).unwrap();
+    assert!(
+        tables.starts_with("Before.\n") && tables.ends_with("After.\n"),
+        "{tables}"
+    );
+    assert!(tables.contains("| nothing (a null call; a bare exit) |"));
+    assert!(std::fs::read_to_string(&svg).unwrap().starts_with("<svg "));
+
     // Its own results are those of a host of its kind and of its schema: no time is compared here.
     let output = bench(&["--quick", "--filter", "null/trap", "--compare", json_name]);
     assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
@@ -116,6 +141,13 @@ fn what_cannot_be_is_said_before_anything_is_measured() {
     assert_eq!(output.status.code(), Some(64));
     assert!(
         text(&output.stderr).contains("no row has \"no such row\""),
+        "{output:?}"
+    );
+
+    let output = bench(&["--markdown", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(
+        text(&output.stderr).contains("cake.json: the tables go between"),
         "{output:?}"
     );
 

@@ -61,6 +61,17 @@ pub(super) const ROWS: &[Row] = &[
         ..CALL
     },
     Row {
+        name: "null/bell",
+        operation: "null call",
+        mechanism: "doorbell, one way",
+        against: &["floor/bell", "null/trap"],
+        per: RUNG,
+        place: Place::GuestPair(Setup::Trap, "bell/1"),
+        explain: "A call is queued and a doorbell rung for it, 64 times, and then the last of them is waited for: what one costs. The guest goes on when the \
+                  host's kernel has noted the ring; another thread of this process serves it. Its floor is the ring alone.",
+        ..CALL
+    },
+    Row {
         name: "hog/trap",
         operation: "null call beside a hog on each processor: p99",
         against: &[],
@@ -90,6 +101,17 @@ pub(super) const ROWS: &[Row] = &[
     BATCHES[5],
     BATCHES[6],
     BATCHES[7],
+    Row {
+        name: "batch/bell/64",
+        operation: "null calls in a batch",
+        mechanism: "64, one doorbell",
+        against: &["floor/bell", "batch/trap/64"],
+        per: RUNG,
+        place: Place::GuestPair(Setup::Trap, "bell/64"),
+        explain: "Likewise, submitted with one doorbell, and waited for: the guest could do something else meanwhile. A thread of this process wakes up, serves \
+                  all and tells the guest with an event.",
+        ..CALL
+    },
     Row {
         name: "random/trap/64",
         operation: "64 bytes out",
@@ -201,6 +223,9 @@ pub(super) const ROWS: &[Row] = &[
         ..TRAPPED
     },
 ];
+
+/// Calls that the guest queues before it waits for them, where doorbells submit them.
+const RUNG: u32 = 64;
 
 /// Calls that do nothing, submitted together: a row for each size and transport.
 const BATCHES: [Row; 8] = [
