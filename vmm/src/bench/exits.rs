@@ -13,7 +13,7 @@ const ENOUGH: f64 = 300.0;
 /// How many times as long the longer life is at least: what makes few exits, such as a call that is polled, is done often then.
 const LONGER: u64 = 8;
 /// Longer and longer lives that are tried where the machine is too busy for enough in one.
-const GOES: u32 = 3;
+const GOES: u32 = 2;
 
 /// Exits an operation: of two VMs that do nothing else, one for longer than the other, what the longer life had more.
 pub fn count(

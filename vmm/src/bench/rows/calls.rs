@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "hog/trap",
-        operation: "null call beside a hog on each processor: p99",
+        operation: "null call beside hogs: p99",
         against: &[],
         place: Place::Guest(Setup::Trap, "null/hog"),
         figure: Figure::P99,
@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "hog/auto",
-        operation: "null call beside a hog on each processor: p99",
+        operation: "null call beside hogs: p99",
         mechanism: "adaptive",
         against: &["hog/trap"],
         place: Place::GuestPair(Setup::Auto, "null/hog"),
