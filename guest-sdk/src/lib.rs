@@ -31,6 +31,7 @@ extern crate self as guest_sdk;
 extern crate std;
 
 pub mod batch;
+pub mod block;
 pub mod calls;
 pub mod collections;
 pub mod console;

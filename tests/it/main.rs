@@ -1,6 +1,7 @@
 //! Real guests on `/dev/kvm`: what they may rely on, and what the hostile among them get.
 
 mod arguments;
+mod block;
 mod console;
 mod devices;
 mod faults;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use vmm::config::{Config, Console, Image, Transport};
+use vmm::config::{Config, Console, Disk, Image, Transport};
 use vmm::stats::ExitKind;
 use vmm::{End, Outcome, StopReason, Vm};
 
@@ -69,6 +69,16 @@ impl Boot {
     #[must_use]
     pub fn rng(mut self) -> Boot {
         self.config.machine.rng = true;
+        self
+    }
+
+    /// With a disk, called `disk0` if it is the first; `change` makes it other than a disk is by default.
+    #[must_use]
+    pub fn disk(mut self, path: &Path, change: impl FnOnce(&mut Disk)) -> Boot {
+        let name = format!("disk{}", self.config.disks.len());
+        let mut disk = Disk::new(&name, path.to_path_buf());
+        change(&mut disk);
+        self.config.disks.push(disk);
         self
     }
 

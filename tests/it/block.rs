@@ -1,0 +1,271 @@
+//! Disks: used well, used wrongly, and on files that fail.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::NamedTempFile;
+use trapless_tests::{Boot, Finished, require_kvm};
+use vmm::config::{Backend, Cache};
+use vmm::fault::Cause;
+use vmm::stats::ExitKind;
+
+const SECTORS: usize = 256;
+
+/// An image whose sector k consists of bytes k.
+fn image() -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    let sectors = (0..SECTORS).flat_map(|sector| [sector as u8; 512]);
+    file.write_all(&sectors.collect::<Vec<_>>()).unwrap();
+    file
+}
+
+fn boot(args: &[&str], image: &Path) -> Boot {
+    Boot::guest("disks", args).disk(image, |_| {})
+}
+
+fn run(args: &[&str]) -> Finished {
+    boot(args, image().path()).run()
+}
+
+#[test]
+fn a_disk_does_what_it_should_with_each_backend_and_cache() {
+    require_kvm!();
+    for backend in Backend::ALL {
+        for cache in Cache::ALL {
+            for direct in [false, true] {
+                let image = image();
+                let args = ["basics", "256", "serial-number-7"];
+                let boot = Boot::guest("disks", &args).disk(image.path(), |disk| {
+                    disk.serial = args[2].into();
+                    (disk.backend, disk.cache, disk.direct) = (backend, cache, direct);
+                });
+                boot.run().passed();
+                let bytes = std::fs::read(image.path()).unwrap();
+                assert_eq!(bytes.len(), SECTORS * 512);
+                assert_eq!(bytes[8 * 512..9 * 512], [0xa5; 512], "it is in the file");
+                assert_eq!(bytes[9 * 512..11 * 512], [0; 1024]);
+            }
+        }
+    }
+}
+
+#[test]
+fn tasks_read_together() {
+    require_kvm!();
+    for backend in [Backend::Plain, Backend::IoUring] {
+        let image = image();
+        let boot = Boot::guest("disks", &["tasks"]);
+        let finished = boot.disk(image.path(), |disk| disk.backend = backend).run();
+        finished.passed();
+        assert_eq!(finished.outcome.stats.devices[0].requests, 640);
+    }
+}
+
+#[test]
+fn a_cursor_moves_bytes() {
+    require_kvm!();
+    let image = image();
+    boot(&["cursor"], image.path()).run().passed();
+    let bytes = std::fs::read(image.path()).unwrap();
+    assert_eq!(bytes[500..1600], [0xcc; 1100]);
+    assert_eq!(bytes[SECTORS * 512 - 1], b'x');
+}
+
+#[test]
+fn every_vcpu_has_a_queue() {
+    require_kvm!();
+    let image = image();
+    let finished = boot(&["every-vcpu"], image.path()).vcpus(4).run();
+    finished.passed();
+    assert_eq!(finished.outcome.stats.devices[0].requests, 150);
+}
+
+#[test]
+fn a_read_only_disk_is_shared_and_stays_as_it_is() {
+    require_kvm!();
+    let image = image();
+    let before = std::fs::read(image.path()).unwrap();
+    let boot =
+        |case| Boot::guest("disks", &[case]).disk(image.path(), |disk| disk.read_only = true);
+    let other = boot("read-only").vm();
+    boot("read-only").run().passed();
+    boot("read-only-by-hand").run().passed();
+    drop(other);
+    assert!(std::fs::read(image.path()).unwrap() == before);
+}
+
+#[test]
+fn two_vms_cannot_write_one_image() {
+    require_kvm!();
+    let image = image();
+    let one = boot(&["basics"], image.path());
+    let vm = one.vm();
+    let refusal = one.refused();
+    assert!(
+        refusal.contains(&image.path().display().to_string()),
+        "{refusal}"
+    );
+    assert!(refusal.contains("another VM of this process"), "{refusal}");
+    let reader = Boot::guest("disks", &["basics"]).disk(image.path(), |disk| disk.read_only = true);
+    assert!(reader.refused().contains("read_only = true"));
+    drop(vm);
+    drop(reader.vm());
+}
+
+#[test]
+fn a_guest_that_needs_a_disk_says_so_before_it_runs() {
+    require_kvm!();
+    let refusal = Boot::guest("disks", &["basics"]).refused();
+    assert!(refusal.contains("[[disk]]"), "{refusal}");
+}
+
+#[test]
+fn a_limit_on_operations_is_kept() {
+    require_kvm!();
+    let image = image();
+    for (ops, bytes) in [(Some(200), None), (None, Some(200 * 512))] {
+        let boot = Boot::guest("disks", &["reads", "60"]).disk(image.path(), |disk| {
+            (disk.ops_per_second, disk.bytes_per_second) = (ops, bytes);
+        });
+        let began = Instant::now();
+        let finished = boot.run();
+        finished.passed();
+        let device = &finished.outcome.stats.devices[0];
+        assert_eq!(device.requests, 60, "{device:?}");
+        // Of 60 the burst is 20, and one more may begin while there is anything left.
+        let least = Duration::from_millis((60 - 21) * 1000 / 200);
+        assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+    }
+}
+
+#[test]
+fn a_busy_ring_needs_neither_kicks_nor_events() {
+    require_kvm!();
+    const READS: u64 = 40_000;
+    let image = image();
+    let finished = boot(&["deep", &READS.to_string()], image.path()).run();
+    finished.passed();
+    let device = &finished.outcome.stats.devices[0];
+    assert_eq!(device.requests, READS);
+    let told = device.kicks + device.events;
+    assert!(told * 100 <= READS, "{told} kicks and events: {device:?}");
+    let exits = finished.outcome.stats.total_exits();
+    assert!(exits * 50 <= READS, "{exits} exits");
+    assert_eq!(finished.exits(ExitKind::Doorbell), 0);
+}
+
+/// Runs a guest that marks sector 0 once it has begun, and does something to its image then.
+fn marked(case: &str, path: &Path, file: &File, then: impl FnOnce(&File)) -> Finished {
+    let boot = boot(&[case], path);
+    let (vm, console) = boot.vm();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| boot.finish(vm, &console));
+        let mut sector = [0; 512];
+        while sector != [0xee; 512] {
+            assert!(!running.is_finished(), "the guest ended before it began");
+            file.read_exact_at(&mut sector, 0).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        then(file);
+        running.join().unwrap()
+    })
+}
+
+#[test]
+fn what_a_truncated_file_has_lost_is_an_error() {
+    require_kvm!();
+    let image = image();
+    let finished = marked("truncated", image.path(), image.as_file(), |file| {
+        file.set_len(32 * 512).unwrap();
+        file.write_all_at(&[0x77; 512], 512).unwrap();
+    });
+    finished.passed();
+    assert_eq!(
+        image.as_file().metadata().unwrap().len(),
+        32 * 512,
+        "it did not grow again"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_written_any_more_is_an_error() {
+    require_kvm!();
+    // SAFETY: a name that ends in a zero.
+    let file = unsafe { libc::memfd_create(c"image".as_ptr(), libc::MFD_ALLOW_SEALING) };
+    assert!(
+        file >= 0,
+        "memfd_create: {}",
+        std::io::Error::last_os_error()
+    );
+    // SAFETY: new, and nobody else's.
+    let file = unsafe { <File as std::os::fd::FromRawFd>::from_raw_fd(file) };
+    file.write_all_at(&std::fs::read(image().path()).unwrap(), 0)
+        .unwrap();
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let finished = marked("refusing", Path::new(&path), &file, |file| {
+        // SAFETY: changes what may be done with the file, and nothing of this process's memory.
+        let sealed =
+            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
+        assert_eq!(sealed, 0, "{}", std::io::Error::last_os_error());
+    });
+    finished.passed();
+}
+
+#[test]
+fn rings_that_no_queue_may_hold_stop_the_disk_until_it_is_reset() {
+    require_kvm!();
+    let finished = run(&["broken"]);
+    finished.passed();
+    let device = &finished.outcome.stats.devices[0];
+    assert!(device.broken.is_some(), "{device:?}");
+}
+
+#[test]
+fn a_chain_that_changes_while_it_is_read_harms_nobody() {
+    require_kvm!();
+    let image = image();
+    boot(&["changing", "300"], image.path())
+        .vcpus(2)
+        .run()
+        .passed();
+    let bytes = std::fs::read(image.path()).unwrap();
+    assert_eq!(bytes[3 * 512..4 * 512], [3; 512]);
+}
+
+#[test]
+fn wrong_requests_get_the_specifications_answers() {
+    require_kvm!();
+    for backend in [Backend::Plain, Backend::IoUring] {
+        let image = image();
+        let boot = Boot::guest("disks", &["odd", "256"]);
+        boot.disk(image.path(), |disk| disk.backend = backend)
+            .run()
+            .passed();
+    }
+}
+
+#[test]
+fn a_reset_waits_for_what_is_in_flight() {
+    require_kvm!();
+    for direct in [false, true] {
+        let image = image();
+        let boot = Boot::guest("disks", &["reset", "200"]).disk(image.path(), |disk| {
+            (disk.backend, disk.direct) = (Backend::IoUring, direct);
+        });
+        boot.run().passed();
+    }
+}
+
+#[test]
+fn the_configuration_space_cannot_be_written() {
+    require_kvm!();
+    let finished = run(&["config"]);
+    let cause = &finished.fault().cause;
+    assert!(
+        matches!(cause, Cause::Exception { vector: 14, .. }),
+        "{cause:?}"
+    );
+}
