@@ -176,7 +176,7 @@ calls! {
     /// the device is started or the queue is set up, BAD_ARGUMENT (no features taken yet, size not a power of two or above the device's most, a part misaligned),
     /// BAD_ADDRESS.
     QUEUE_SETUP = 0x802, "queue_setup", Trap;
-    /// Starts a device: from now on it serves the queues that were set up. IN 0: index. OUT: 0. NOT_FOUND, BUSY where it is started,
+    /// Starts a device: from now on it serves the queues that were set up. IN 0: index. OUT: 0. NOT_FOUND, BUSY where it is started or broken,
     /// BAD_ARGUMENT where a queue is missing that it cannot do without.
     DEVICE_START = 0x803, "device_start", Trap;
     /// Rings a [doorbell](crate::doorbell): what its own gate does, for who has rather a call. IN 0: its number. OUT: 0; whoever it wakes has then been told, and may

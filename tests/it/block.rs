@@ -144,9 +144,17 @@ fn a_limit_on_operations_is_kept() {
 #[test]
 fn a_busy_ring_needs_neither_kicks_nor_events() {
     require_kvm!();
+    // On one processor nobody looks at rings while the guest runs.
+    if std::thread::available_parallelism().is_ok_and(|count| count.get() == 1) {
+        return;
+    }
     const READS: u64 = 40_000;
     let image = image();
-    let finished = boot(&["deep", &READS.to_string()], image.path()).run();
+    // Long enough that neither side gives up because the other one has lost its processor for a while.
+    let window = Duration::from_millis(50);
+    let finished = boot(&["deep", &READS.to_string()], image.path())
+        .window(window)
+        .run();
     finished.passed();
     let device = &finished.outcome.stats.devices[0];
     assert_eq!(device.requests, READS);

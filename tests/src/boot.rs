@@ -120,6 +120,13 @@ impl Boot {
         self
     }
 
+    /// With hosts and guests that look for each other's work for so long before they sleep.
+    #[must_use]
+    pub fn window(mut self, time: Duration) -> Boot {
+        self.config.calls.poll_window = time;
+        self
+    }
+
     /// With this time limit.
     #[must_use]
     pub fn limit(mut self, time: Duration) -> Boot {

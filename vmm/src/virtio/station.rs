@@ -31,6 +31,8 @@ pub(crate) struct Station {
     features: u64,
     queues: Vec<Option<Queue>>,
     started: bool,
+    /// Whether a queue broke the specification since the last reset.
+    broken: bool,
     stats: DeviceStats,
 }
 
@@ -56,6 +58,7 @@ impl Station {
             features: 0,
             queues,
             started: false,
+            broken: false,
             stats,
         }
     }
@@ -94,6 +97,7 @@ impl Station {
         self.queues.iter_mut().for_each(|queue| *queue = None);
         self.features = 0;
         self.started = false;
+        self.broken = false;
         set_broken(&self.memory, self.index, false);
     }
 
@@ -115,7 +119,7 @@ impl Station {
         if setup.vcpu >= self.vcpus {
             return Err(Status::NOT_FOUND);
         }
-        if self.started || place.is_some() {
+        if self.started || self.broken || place.is_some() {
             return Err(Status::BUSY);
         }
         if self.features == 0 {
@@ -133,7 +137,7 @@ impl Station {
     }
 
     fn start(&mut self, sources: &mut Sources) -> Result<u64, Status> {
-        if self.started {
+        if self.started || self.broken {
             return Err(Status::BUSY);
         }
         if self.features == 0 || !self.queues.iter().any(Option::is_some) {
@@ -192,6 +196,7 @@ impl Station {
             Ok(did) => did,
             Err(Broken(why)) => {
                 self.started = false;
+                self.broken = true;
                 self.device.reset(sources);
                 self.stats.broken = Some(why);
                 set_broken(&self.memory, self.index, true);

@@ -5,7 +5,7 @@ mod refused;
 use hypercall_abi::class::{CONSOLE, Classes, EVENT};
 use std::path::Path;
 use std::time::Duration;
-use vmm::config::{Config, Console, Image, Refusal};
+use vmm::config::{Backend, Cache, Config, Console, Disk, Image, Refusal};
 
 /// A file beside this crate's manifest, so that `image = "Cargo.toml"` names a file that is there and `package` has a workspace.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm.toml");
@@ -34,6 +34,20 @@ fn every_key_is_understood() {
 
         [console]
         to = { file = "log/console.txt" }
+
+        [[disk]]
+        path = "Cargo.toml"
+
+        [[disk]]
+        path = "src/lib.rs"
+        name = "data"
+        read_only = true
+        direct = true
+        cache = "writethrough"
+        serial = "4711-A"
+        backend = "io_uring"
+        ops_per_second = 1000
+        bytes_per_second = 1048576
 
         [limits]
         time = "10s"
@@ -64,6 +78,19 @@ fn every_key_is_understood() {
     assert_eq!(config.machine.memory, 1 << 30);
     assert!(!config.machine.huge_pages && config.machine.trapped);
     assert_eq!(config.console, Console::File(here.join("log/console.txt")));
+    let data = Disk {
+        path: here.join("src/lib.rs"),
+        name: "data".to_owned(),
+        read_only: true,
+        direct: true,
+        cache: Cache::Writethrough,
+        serial: "4711-A".to_owned(),
+        backend: Backend::IoUring,
+        ops_per_second: Some(1000),
+        bytes_per_second: Some(1 << 20),
+    };
+    let first = Disk::new("disk0", here.join("Cargo.toml"));
+    assert_eq!(config.disks, [first, data]);
     assert_eq!(config.limits.time, Some(Duration::from_secs(10)));
     assert_eq!(config.limits.grace, Duration::from_millis(500));
     assert_eq!(config.limits.poll_percent, 25);
@@ -117,6 +144,13 @@ fn the_effective_configuration_reads_back_as_the_same() {
         to = { file = "a \" b.log" }
         [calls]
         timed = true
+        [[disk]]
+        path = "Cargo.toml"
+        [[disk]]
+        path = "src/lib.rs"
+        name = "a \" b"
+        serial = "s"
+        ops_per_second = 1
         [limits]
         time = "90s"
         grace = "0s"

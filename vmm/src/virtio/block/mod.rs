@@ -298,16 +298,16 @@ impl Device for Block {
 
     fn start(&mut self, features: u64, sources: &mut Sources) {
         self.durable = self.disk.writethrough || features & space::FLUSH == 0;
-        if let Some(ring) = &self.ring {
-            if sources.watch(ring, token::RING, EventSet::IN).is_err() {
-                // Nobody would hear of what ends there.
-                self.ring = None;
-            }
+        if let Some(ring) = &self.ring
+            && sources.watch(ring, token::RING, EventSet::IN).is_err()
+        {
+            // Nobody would hear of what ends there.
+            self.ring = None;
         }
-        if let Some(limit) = &self.limit {
-            if sources.watch(limit, token::TIMER, EventSet::IN).is_err() {
-                self.limit = None;
-            }
+        if let Some(limit) = &self.limit
+            && sources.watch(limit, token::TIMER, EventSet::IN).is_err()
+        {
+            self.limit = None;
         }
     }
 

@@ -279,7 +279,6 @@ fn a_limit_holds_requests_back_and_lets_them_go() {
                 rustix::event::PollFlags::IN,
             )];
             rustix::event::poll(&mut polled, None).unwrap();
-            drop(polled);
             let done = bench
                 .block
                 .ready(token::TIMER, EventSet::IN, &mut bench.queues, sources);

@@ -8,7 +8,7 @@ use test_guests::ring::{self, Descriptor, NEXT, Ring, WRITE};
 use test_guests::{answers, call, check, vcpu};
 
 /// The ring.
-pub static RING: Ring = Ring::new();
+pub static RING: Ring = Ring::empty();
 
 /// Memory that the device uses too.
 #[repr(C, align(4096))]

@@ -65,7 +65,6 @@ pub fn odd() {
     );
 
     reused();
-    huge();
     hand::works(11);
 }
 
@@ -82,14 +81,6 @@ fn reused() {
         check!(hand::device().broken == 0, "heads again");
     }
     check!(STATUS.bytes()[0] == OK, "each is served");
-}
-
-/// Data of 4 GiB less a byte, where there is no such memory: refused before anybody looks where it lies.
-fn huge() {
-    hand::start();
-    header(IN, 0);
-    describe(0, (DATA.address(), u32::MAX), WRITE);
-    check!(hand::ask() == FAILED, "4 GiB");
 }
 
 /// A write to a disk that is read-only.
