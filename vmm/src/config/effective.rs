@@ -1,6 +1,6 @@
 //! A configuration as the TOML that would be read back to the same value, with every default written out.
 
-use super::{Config, Console, Disk, Image, size, time};
+use super::{Config, Console, Disk, Image, Link, Net, size, time};
 use std::fmt::Write;
 use toml::Value;
 
@@ -69,6 +69,9 @@ impl Config {
         for disk in &self.disks {
             write_disk(text, disk)?;
         }
+        for net in &self.nets {
+            write_net(text, net)?;
+        }
 
         writeln!(text, "\n[calls]")?;
         let calls = &self.calls;
@@ -112,6 +115,33 @@ fn write_disk(text: &mut String, disk: &Disk) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+fn write_net(text: &mut String, net: &Net) -> std::fmt::Result {
+    writeln!(text, "\n[[net]]")?;
+    writeln!(text, "name = {}", quoted(&net.name))?;
+    let mac = net
+        .mac
+        .map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":"));
+    optional(
+        text,
+        "mac",
+        mac.as_deref(),
+        "made from the guest's name and the card's",
+    )?;
+    match net.mtu {
+        Some(mtu) => writeln!(text, "mtu = {mtu}")?,
+        None => writeln!(text, "# mtu: the tap device's, else 1500")?,
+    }
+    match &net.link {
+        Link::Tap(name) => writeln!(text, "tap = {}", quoted(name)),
+        Link::Connect(path) => writeln!(text, "stream = {}", quoted(&path.to_string_lossy())),
+        Link::Listen(path) => writeln!(
+            text,
+            "stream = {{ listen = {} }}",
+            quoted(&path.to_string_lossy())
+        ),
+    }
 }
 
 /// A key with its value, or what its absence means.

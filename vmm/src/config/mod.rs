@@ -27,6 +27,11 @@
 //! | | `backend` | `"auto"`, `"io_uring"` or `"plain"`: see [`Backend`] | `"auto"` |
 //! | | `ops_per_second` | the most requests in a second | no limit |
 //! | | `bytes_per_second` | the most bytes in a second, read and written | no limit |
+//! | `[[net]]` | `name` | the card's name, at most 32 bytes | `"net0"`, `"net1"`, … |
+//! | | `mac` | its Ethernet address | made from the guest's name and the card's |
+//! | | `mtu` | 68 to 65535 bytes | the tap device's, else 1500 |
+//! | | `tap` | the name of a tap device, made if it is not there | this or `stream` must be there |
+//! | | `stream` | a Unix stream socket's path to connect to, or `{ listen = "PATH" }` to be connected to | |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |
@@ -40,6 +45,8 @@
 mod disk;
 mod effective;
 mod leaf;
+mod mtu;
+mod net;
 mod rate;
 mod read;
 mod refusal;
@@ -52,6 +59,7 @@ mod vcpus;
 mod window;
 
 pub use disk::{Backend, Cache, Disk};
+pub use net::{Link, Net};
 pub use refusal::Refusal;
 
 use crate::Error;
@@ -73,6 +81,8 @@ pub struct Config {
     pub console: Console,
     /// Its disks.
     pub disks: Vec<Disk>,
+    /// Its network cards.
+    pub nets: Vec<Net>,
     /// How its calls travel.
     pub calls: Calls,
     /// What it may do and for how long.
@@ -247,6 +257,7 @@ impl Config {
             },
             console: Console::Stdio,
             disks: Vec::new(),
+            nets: Vec::new(),
             calls: Calls {
                 transport: Transport::Auto,
                 poll_window: Duration::from_micros(50),

@@ -2,6 +2,7 @@
 
 use super::disk::DiskTable;
 use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
+use super::net::NetTable;
 use super::read::{Environment, List, Table, Tables, Value};
 use super::share::PollPercent;
 use super::target::Target;
@@ -28,6 +29,8 @@ pub(super) struct File {
     console: Table<ConsoleTable>,
     #[serde(default)]
     disk: Tables<DiskTable>,
+    #[serde(default)]
+    net: Tables<NetTable>,
     #[serde(default)]
     calls: Table<CallsTable>,
     #[serde(default)]
@@ -122,6 +125,18 @@ impl File {
                 return Err((place, problem));
             }
             config.disks.push(disk);
+        }
+        for (index, net) in self.net.0.into_iter().enumerate() {
+            let place = net.span();
+            let net = net.into_inner().0.into_net(index, place.clone(), base)?;
+            if config.nets.iter().any(|other| other.name == net.name) {
+                let problem = format!(
+                    "another card is called {:?} too; write another name",
+                    net.name
+                );
+                return Err((place, problem));
+            }
+            config.nets.push(net);
         }
         self.calls.0.apply(&mut config.calls);
         self.limits.0.apply(&mut config.limits)?;

@@ -1,0 +1,173 @@
+//! Network cards: `[[net]]`.
+
+use super::leaf::{DeviceName, FilePath, Leaf};
+use super::mtu::Mtu;
+use super::read::Value;
+use super::tree::Wrong;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A network card.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Net {
+    /// Its name, at most 32 bytes, in the guest's device table and in statistics.
+    pub name: String,
+    /// Its Ethernet address; `None`: one made from the guest's name and this one's, the same each time.
+    pub mac: Option<[u8; 6]>,
+    /// The most bytes of a packet on it, without the Ethernet header, from 68; `None`: the tap device's, else 1500.
+    pub mtu: Option<u16>,
+    /// What it is connected to.
+    pub link: Link,
+}
+
+/// What a network card is connected to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Link {
+    /// A tap device of the host's by its name, which is made if it is not there.
+    Tap(String),
+    /// A program that listens at a Unix stream socket: frames, each after its length in 32 bits, the most significant byte first.
+    Connect(PathBuf),
+    /// A program that connects to a Unix stream socket, which is made; frames as with [`Connect`](Link::Connect).
+    Listen(PathBuf),
+}
+
+/// One `[[net]]`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NetTable {
+    name: Option<Value<DeviceName>>,
+    mac: Option<Value<MacAddress>>,
+    mtu: Option<Mtu>,
+    tap: Option<Value<TapName>>,
+    stream: Option<toml::Spanned<Stream>>,
+}
+
+impl NetTable {
+    /// The card; `index` counts from 0, and `place` is the table's.
+    pub(super) fn into_net(
+        self,
+        index: usize,
+        place: Range<usize>,
+        base: &Path,
+    ) -> Result<Net, Wrong> {
+        let link = match (self.tap, self.stream) {
+            (Some(tap), None) => Link::Tap(tap.value),
+            (None, Some(stream)) => match stream.into_inner() {
+                Stream::Connect(path) => Link::Connect(base.join(path)),
+                Stream::Listen(path) => Link::Listen(base.join(path)),
+            },
+            (None, None) => {
+                let problem = "this [[net]] does not say what it is connected to; write tap = \"NAME\" or stream = \"PATH\"";
+                return Err((place, problem.to_owned()));
+            }
+            (Some(_), Some(stream)) => {
+                let problem = "`tap` is there too, and a card is connected to one thing; remove `tap` or `stream`";
+                return Err((stream.span(), problem.to_owned()));
+            }
+        };
+        Ok(Net {
+            name: self
+                .name
+                .map_or_else(|| format!("net{index}"), |name| name.value),
+            mac: self.mac.map(|mac| mac.value),
+            mtu: self.mtu.map(|mtu| mtu.0),
+            link,
+        })
+    }
+}
+
+/// `stream`.
+enum Stream {
+    Connect(PathBuf),
+    Listen(PathBuf),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listener {
+    listen: Option<Value<FilePath>>,
+}
+
+impl<'de> Deserialize<'de> for Stream {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Stream, D::Error> {
+        struct StreamVisitor;
+        impl<'de> Visitor<'de> for StreamVisitor {
+            type Value = Stream;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path in quotes or { listen = \"PATH\" }")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Stream, E> {
+                FilePath::read(text).map(Stream::Connect).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Stream, A::Error> {
+                let listener = Listener::deserialize(MapAccessDeserializer::new(table))?;
+                let path = listener.listen.ok_or_else(|| {
+                    A::Error::custom("a socket needs its path; write { listen = \"PATH\" }")
+                })?;
+                Ok(Stream::Listen(path.value))
+            }
+        }
+        deserializer.deserialize_any(StreamVisitor)
+    }
+}
+
+/// The name of a tap device.
+enum TapName {}
+
+impl Leaf for TapName {
+    type Value = String;
+
+    const EXPECTED: &'static str = "the name of a tap device in quotes";
+
+    fn read(text: &str) -> Result<String, String> {
+        let fits = |c: char| c.is_ascii_graphic() && !"/:%".contains(c);
+        match text.len() {
+            1..=15 if text.chars().all(fits) && text != "." && text != ".." => Ok(text.to_owned()),
+            _ => Err(format!(
+                "{text:?} cannot be a network device's name; write 1 to 15 letters and digits, such as \"tap0\""
+            )),
+        }
+    }
+}
+
+/// The Ethernet address of a network card.
+enum MacAddress {}
+
+impl Leaf for MacAddress {
+    type Value = [u8; 6];
+
+    const EXPECTED: &'static str = "an Ethernet address in quotes, such as \"02:00:00:00:00:01\"";
+
+    fn read(text: &str) -> Result<[u8; 6], String> {
+        let mut mac = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut mac {
+            let part = parts.next().filter(|part| part.len() == 2);
+            *byte = part
+                .and_then(|part| u8::from_str_radix(part, 16).ok())
+                .ok_or_else(|| no_address(text))?;
+        }
+        match mac {
+            _ if parts.next().is_some() => Err(no_address(text)),
+            [first, ..] if first & 1 != 0 => Err(format!(
+                "{text:?} is the address of a group; a card's first byte is even, such as in \"02:00:00:00:00:01\""
+            )),
+            [0, 0, 0, 0, 0, 0] => Err(format!(
+                "{text:?} is no card's address; write one such as \"02:00:00:00:00:01\""
+            )),
+            mac => Ok(mac),
+        }
+    }
+}
+
+fn no_address(text: &str) -> String {
+    format!(
+        "{text:?} is not an Ethernet address; write six bytes in hexadecimal, such as \"02:00:00:00:00:01\""
+    )
+}
