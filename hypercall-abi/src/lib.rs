@@ -17,6 +17,7 @@
 //! | [`fault`] | the frame of an exception that is reflected to the guest, and of a panic |
 //! | [`doorbell`] | one-way kicks |
 //! | [`device`] | how a device is described and set up |
+//! | [`net`] | what a network card has by number |
 //! | [`note`] | the ELF note every guest image carries |
 //! | [`words`] | what both sides change while they share it, as atomic words |
 //! | [`version`] | how this contract may change |
@@ -59,6 +60,7 @@ mod gpa;
 pub mod info;
 pub mod line;
 pub mod map;
+pub mod net;
 pub mod note;
 pub mod status;
 pub mod vcpu;

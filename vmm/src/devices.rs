@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::config::Config;
+use crate::virtio::net::Card;
 use crate::virtio::{Block, Device, Rng};
 use hypercall_abi::device::kind;
 use hypercall_abi::note::Note;
@@ -15,6 +16,9 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Box<dyn Device>>, Error> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
     for disk in &config.disks {
         devices.push(Box::new(Block::open(disk, config.machine.vcpus)?));
+    }
+    for net in &config.nets {
+        devices.push(Box::new(Card::open(&config.guest.image, net)?));
     }
     if config.machine.rng {
         devices.push(Box::new(Rng::default()));

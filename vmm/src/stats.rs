@@ -58,6 +58,8 @@ pub struct DeviceStats {
     pub name: String,
     /// Requests answered.
     pub requests: u64,
+    /// What went nowhere: packets of a network card, either way, that were too short, too long, too many, or had no link.
+    pub dropped: u64,
     /// How often a doorbell woke the host for it.
     pub kicks: u64,
     /// How often it told the guest.

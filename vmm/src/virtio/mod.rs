@@ -6,7 +6,7 @@
 
 mod block;
 mod chain;
-mod net;
+pub(crate) mod net;
 mod queue;
 mod rng;
 mod station;
@@ -78,6 +78,11 @@ pub(crate) trait Device: Send {
             more |= queue.arm()?;
         }
         Ok(more)
+    }
+
+    /// Its configuration space, if that is another than when it was asked last.
+    fn changed(&mut self) -> Option<&[u8]> {
+        None
     }
 
     /// A source that it watches, by the token it gave, is ready; says whether it did anything.

@@ -22,6 +22,8 @@ pub(crate) trait Raise: Send + Sync {
 pub(crate) struct Counts {
     /// Requests answered.
     pub requests: u64,
+    /// What went nowhere: packets of a network card.
+    pub dropped: u64,
     /// Kicks: how often its doorbell woke the host.
     pub kicks: u64,
     /// How often the guest was told.
@@ -80,6 +82,11 @@ impl Queue {
             event,
             counts: Counts::default(),
         })
+    }
+
+    /// How many entries it has.
+    pub fn size(&self) -> u16 {
+        self.ring.size()
     }
 
     /// The guest's memory, where the buffers are.

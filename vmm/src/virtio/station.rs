@@ -1,6 +1,6 @@
 //! The transport of a guest with calls: one device, the queues its driver has set up, and how far that has come.
 
-use super::table::{event, first_doorbell, offered, set_broken};
+use super::table::{event, first_doorbell, offered, set_broken, set_config};
 use super::{Broken, Device, Identity, Queue, Queues, Raise};
 use crate::io::Sources;
 use crate::memory::Memory;
@@ -33,6 +33,8 @@ pub(crate) struct Station {
     started: bool,
     /// Whether a queue broke the specification since the last reset.
     broken: bool,
+    /// How often the configuration space was changed.
+    changes: u32,
     stats: DeviceStats,
 }
 
@@ -59,6 +61,7 @@ impl Station {
             queues,
             started: false,
             broken: false,
+            changes: 0,
             stats,
         }
     }
@@ -145,6 +148,7 @@ impl Station {
         }
         self.started = true;
         self.device.start(self.features, sources);
+        self.tell_changes();
         Ok(0)
     }
 
@@ -193,7 +197,10 @@ impl Station {
             return false;
         }
         match work(&mut *self.device, &mut self.queues, sources) {
-            Ok(did) => did,
+            Ok(did) => {
+                self.tell_changes();
+                did
+            }
             Err(Broken(why)) => {
                 self.started = false;
                 self.broken = true;
@@ -208,10 +215,22 @@ impl Station {
         }
     }
 
+    /// Tells the driver if the configuration space is another.
+    fn tell_changes(&mut self) {
+        if let Some(config) = self.device.changed() {
+            self.changes = self.changes.wrapping_add(1);
+            set_config(&self.memory, self.index, self.changes, config);
+            for queue in self.queues.iter().flatten() {
+                queue.alert();
+            }
+        }
+    }
+
     fn account(&mut self) {
         for queue in self.queues.iter().flatten() {
             let counts = queue.counts;
             self.stats.requests = self.stats.requests.wrapping_add(counts.requests);
+            self.stats.dropped = self.stats.dropped.wrapping_add(counts.dropped);
             self.stats.kicks = self.stats.kicks.wrapping_add(counts.kicks);
             self.stats.events = self.stats.events.wrapping_add(counts.events);
             self.stats.ticks = self.stats.ticks.wrapping_add(counts.ticks);

@@ -6,6 +6,7 @@ use hypercall_abi::device::{Device, MAX_DEVICES, feature};
 use hypercall_abi::vcpu::event::DEVICE_BASE;
 use hypercall_abi::{Gpa, doorbell, map};
 use std::mem::offset_of;
+use std::sync::atomic::{Ordering, fence};
 
 /// What every device offers.
 const OFFERED: u64 = feature::INDIRECT | feature::EVENT_IDX | feature::VERSION_1;
@@ -48,7 +49,7 @@ fn entry(index: u32) -> u64 {
 /// Never in a VM that has a platform area.
 pub(crate) fn publish(memory: &Memory, devices: &[Identity]) -> Result<(), OutOfRange> {
     for (index, identity) in (0..).zip(devices) {
-        let config = CONFIGS.saturating_add(u64::from(index).saturating_mul(CONFIG_STRIDE));
+        let config = config_at(index);
         let space = identity.config.get(..CONFIG_STRIDE as usize);
         let space = space.unwrap_or(&identity.config);
         let mut name = [0; 32];
@@ -75,6 +76,22 @@ pub(crate) fn publish(memory: &Memory, devices: &[Identity]) -> Result<(), OutOf
         memory.write(Gpa(config), space)?;
     }
     Ok(())
+}
+
+/// Changes a device's configuration space, for the `count`th time.
+pub(super) fn set_config(memory: &Memory, index: u32, count: u32, config: &[u8]) {
+    let generation = Gpa(entry(index).saturating_add(offset_of!(Device, generation) as u64));
+    let last = count.wrapping_mul(2);
+    let space = config.get(..CONFIG_STRIDE as usize).unwrap_or(config);
+    // In the platform area, which is RAM: nothing of this fails.
+    let _ = memory.store_word32(generation, last.wrapping_sub(1));
+    fence(Ordering::Release); // odd, before a byte of the configuration: the guest's `Entry::config` looks at it after the bytes
+    let _ = memory.write(Gpa(config_at(index)), space);
+    let _ = memory.store_word32(generation, last); // releases the bytes
+}
+
+fn config_at(index: u32) -> u64 {
+    CONFIGS.saturating_add(u64::from(index).saturating_mul(CONFIG_STRIDE))
 }
 
 /// Says in the table whether a device is broken.

@@ -1,14 +1,14 @@
 //! Where a network card's frames go to and come from.
 //!
-//! A packet, both ways, is the [`HEADER`] that virtio puts before every frame, and an Ethernet frame without its check sequence. A backend that
+//! A packet, both ways, is the [`Header`](hypercall_abi::net::Header) that virtio puts before every frame, and an Ethernet frame without its check sequence. A backend that
 //! [offers](Backend::features) no offloads skips the header of what it is given and leaves that of what it gives zero.
 
 use crate::io::Sources;
 use std::io;
 use vmm_sys_util::epoll::EventSet;
 
-/// Bytes of a packet before its frame: `struct virtio_net_hdr` (virtio 1.2, 5.1.6). All zero: a whole frame with its checksums done.
-pub(crate) const HEADER: usize = 12;
+/// Bytes of a packet before its frame.
+pub(crate) const HEADER: usize = size_of::<hypercall_abi::net::Header>();
 /// The shortest frame: an Ethernet header.
 pub(crate) const LEAST_FRAME: usize = 14;
 /// The longest frame: an Ethernet header with a VLAN tag and the longest IP packet, which only segmentation offload makes.
@@ -30,7 +30,7 @@ pub(crate) enum Sent {
 /// Its descriptors are best watched with [`EventSet::EDGE_TRIGGERED`], for reading and writing at once: the card calls [`receive`](Backend::receive) until there is
 /// nothing, or, where the guest has no room, again when it has.
 pub(crate) trait Backend: Send {
-    /// The virtio-net feature bits that the card can offer because of it, such as `CSUM`: beyond them a packet is never out of the ordinary.
+    /// The [feature bits](hypercall_abi::net::feature) that the card can offer because of it, such as `CSUM`.
     fn features(&self) -> u64 {
         0
     }
@@ -41,7 +41,7 @@ pub(crate) trait Backend: Send {
     /// The host's; the card has no link then.
     fn watch(&mut self, features: u64, sources: &mut Sources) -> io::Result<()>;
 
-    /// The driver is gone: watches nothing any more. Frames that were not received are lost.
+    /// The driver is gone: watches nothing any more. Frames that were not received may be lost.
     fn forget(&mut self, sources: &mut Sources);
 
     /// One of its descriptors is ready: frames may be there or fit now. It may watch other ones.
@@ -53,6 +53,11 @@ pub(crate) trait Backend: Send {
     /// A batch of packets has ended, sent and received.
     fn flush(&mut self, sources: &mut Sources) {
         let _ = sources;
+    }
+
+    /// How many frames from the other end went nowhere since it was asked last: too short, too long, too many.
+    fn take_dropped(&mut self) -> u64 {
+        0
     }
 
     /// The next packet for the guest, into the beginning of `room`, which is as long as any may be; says how long it is, or that there is none now.
