@@ -16,7 +16,7 @@ impl<'o, 'm> Sources<'o, 'm> {
     /// Tokens that a device can have.
     pub const TOKENS: u32 = 1 << 24;
 
-    pub(super) fn new(ops: &'o mut EventOps<'m>, base: u32) -> Sources<'o, 'm> {
+    pub(crate) fn new(ops: &'o mut EventOps<'m>, base: u32) -> Sources<'o, 'm> {
         Sources { ops, base }
     }
 
