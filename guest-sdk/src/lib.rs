@@ -51,6 +51,7 @@ pub mod logger;
 mod macros;
 #[cfg(any(pv_guest, target_os = "none", test))]
 mod mem;
+pub mod net;
 pub mod paging;
 pub mod panic;
 pub mod platform;

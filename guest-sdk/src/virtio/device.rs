@@ -112,6 +112,11 @@ impl Entry {
         self.row.broken.load(Ordering::Acquire) != 0
     }
 
+    /// Another number after each change of the configuration space.
+    pub(super) fn generation(&self) -> u32 {
+        self.row.generation.load(Ordering::Acquire)
+    }
+
     /// Reads the configuration space: `read` sees all of it as it was at one moment, and may be called several times for that.
     ///
     /// ```no_run

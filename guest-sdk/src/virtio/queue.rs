@@ -81,6 +81,8 @@ pub struct Queue<B> {
     /// Who is to be woken.
     woken: Vec<Waker>,
     broken: bool,
+    /// That of the configuration which whoever waits has been told of.
+    generation: u32,
     shape: Shape,
     link: Arc<Link>,
     doorbell: u32,
@@ -132,6 +134,7 @@ impl<B: Buffer> Queue<B> {
             room: Vec::with_capacity(count.into()),
             woken: Vec::with_capacity(2 * usize::from(count) + 1),
             broken: false,
+            generation: link.generation(),
             ring,
             shape,
             link,

@@ -91,6 +91,11 @@ impl Link {
         self.entry.is_some_and(|entry| entry.broken())
     }
 
+    /// A number that is another one after the device's configuration has changed.
+    pub(super) fn generation(&self) -> u32 {
+        self.entry.map_or(0, |entry| entry.generation())
+    }
+
     /// How many queues share the device's event.
     pub(super) fn queues(&self) -> u16 {
         self.entry.map_or(1, |entry| entry.queues())

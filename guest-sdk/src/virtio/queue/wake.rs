@@ -50,6 +50,8 @@ impl<B: Buffer> Queue<B> {
     /// Asks the device for an event when it has returned `count` more requests, at least 1, at most those in flight. Says `false` where
     /// that has happened already: [look](Queue::look) again.
     ///
+    /// A change of the device's configuration wakes everybody who waits, and is such a case too.
+    ///
     /// A device that was not asked raises none, so that a queue that is looked at all the time costs no events.
     ///
     /// # Errors
@@ -60,6 +62,12 @@ impl<B: Buffer> Queue<B> {
         if let Err(error) = self.health() {
             self.wake_all();
             return Err(error);
+        }
+        let generation = self.link.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.wake_all();
+            return Ok(false);
         }
         Ok(self.ring.arm(count.clamp(1, self.in_flight.max(1))))
     }
