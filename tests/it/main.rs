@@ -9,6 +9,7 @@ mod idle;
 mod images;
 mod instructions;
 mod mutations;
+mod net;
 mod overwrite;
 mod several;
 mod stop;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use vmm::config::{Config, Console, Disk, Image, Transport};
+use vmm::config::{Config, Console, Disk, Image, Link, Net, Transport};
 use vmm::stats::ExitKind;
 use vmm::{End, Outcome, StopReason, Vm};
 
@@ -79,6 +79,24 @@ impl Boot {
         let mut disk = Disk::new(&name, path.to_path_buf());
         change(&mut disk);
         self.config.disks.push(disk);
+        self
+    }
+
+    /// With a network card that is connected to a Unix stream socket.
+    #[must_use]
+    pub fn stream(self, path: &Path) -> Boot {
+        self.card(Link::Connect(path.to_path_buf()))
+    }
+
+    /// With a network card.
+    #[must_use]
+    pub fn card(mut self, link: Link) -> Boot {
+        self.config.nets.push(Net {
+            name: format!("net{}", self.config.nets.len()),
+            mac: Some([2, 0, 0, 0, 0, 1]),
+            mtu: None,
+            link,
+        });
         self
     }
 

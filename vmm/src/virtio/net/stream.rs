@@ -154,6 +154,7 @@ impl Stream {
     /// Reads what is there.
     fn fill(&mut self) {
         let Some(connection) = &self.connection else {
+            self.is_readable = false;
             return;
         };
         match self.incoming.fill(|room| connection.read(room)) {

@@ -117,6 +117,7 @@ fn an_end_that_vanishes_is_looked_for() {
     assert_eq!(bench.receive(), None);
     bench.flush();
     assert!(!bench.stream.has_link());
+    assert_eq!(bench.receive(), None);
     assert_eq!(bench.stream.send(&packet(60, 1)), Sent::Dropped);
     // Nobody there yet.
     let path = directory.path().join("switch");

@@ -1,0 +1,153 @@
+//! Network cards, with the test at the other end of the wire.
+
+mod peer;
+mod stack;
+mod tap;
+
+use peer::{Peer, body, frame, numbered};
+use std::os::unix::net::UnixListener;
+use tempfile::TempDir;
+use trapless_tests::{Boot, Finished, require_kvm};
+use vmm::stats::DeviceStats;
+
+/// What a test connects a guest's card to.
+struct Wire {
+    directory: TempDir,
+    listener: UnixListener,
+}
+
+impl Wire {
+    fn new() -> Wire {
+        let directory = TempDir::new().unwrap();
+        let listener = UnixListener::bind(directory.path().join("wire")).unwrap();
+        Wire {
+            directory,
+            listener,
+        }
+    }
+
+    /// Runs a guest with its card at one end and `work` at the other.
+    fn run(&self, args: &[&str], work: impl FnOnce(Peer) + Send) -> Finished {
+        let path = self.directory.path().join("wire");
+        let boot = Boot::guest("net", args).stream(&path);
+        let listener = &self.listener;
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(move || work(Peer::accept(listener)));
+            let finished = boot.run();
+            finished.passed();
+            worker.join().unwrap();
+            finished
+        })
+    }
+}
+
+fn card(finished: &Finished) -> &DeviceStats {
+    let [card] = &finished.outcome.stats.devices[..] else {
+        panic!("{:?}", finished.outcome.stats.devices);
+    };
+    assert_eq!((card.name.as_str(), card.broken), ("net0", None));
+    card
+}
+
+#[test]
+fn frames_come_back_as_they_were_sent() {
+    require_kvm!();
+    let finished = Wire::new().run(&["echo"], |mut peer| {
+        for len in (14..=1514).step_by(50) {
+            let bytes: Vec<u8> = (14..len).map(|n| n as u8).collect();
+            let sent = frame(&bytes);
+            peer.send(&sent);
+            let back = peer.receive();
+            assert_eq!((&back[..6], &back[6..12]), (&sent[6..12], &sent[..6]));
+            assert_eq!(back[12..], sent[12..]);
+        }
+        // Many at once.
+        for number in 0..500 {
+            peer.send(&numbered(number));
+        }
+        for number in 0..500 {
+            assert_eq!(body(&peer.receive()), number);
+        }
+        peer.send(&frame(b"last"));
+        peer.receive();
+        peer.send(&frame(b"end"));
+    });
+    assert!(finished.text().contains("[02, 00, 00, 00, 00, 01] 1500"));
+    assert_eq!(card(&finished).dropped, 0);
+}
+
+#[test]
+fn frames_that_are_none_are_dropped_and_counted() {
+    require_kvm!();
+    let finished = Wire::new().run(&["echo"], |mut peer| {
+        peer.send(&[]);
+        peer.send(&[1; 13]);
+        // Longer than the card's packets, and than any buffer of the guest's.
+        peer.send(&[2; 1515]);
+        peer.send(&[3; 65_000]);
+        peer.send(&frame(b"last"));
+        assert_eq!(&peer.receive()[14..], b"last");
+        peer.send(&frame(b"end"));
+    });
+    assert_eq!(card(&finished).dropped, 4);
+}
+
+/// Kicks and events are of a fixed number of pauses, not of packets: each side is told only when it has gone to sleep.
+#[test]
+fn a_busy_wire_needs_few_kicks_and_events() {
+    require_kvm!();
+    const COUNT: u32 = 20_000;
+    let count = COUNT.to_string();
+    let out = Wire::new().run(&["flood", &count], |mut peer| {
+        for number in 0..COUNT {
+            assert_eq!(body(&peer.receive()), number);
+        }
+        peer.send(&numbered(0));
+    });
+    let back = Wire::new().run(&["drain", &count], |mut peer| {
+        peer.receive();
+        for number in 0..COUNT {
+            peer.send(&numbered(number));
+        }
+        assert_eq!(body(&peer.receive()), COUNT);
+        peer.send(&numbered(0));
+    });
+    for (finished, what) in [(&out, "out"), (&back, "in")] {
+        let card = card(finished);
+        assert!(
+            card.requests >= COUNT.into() && card.dropped == 0,
+            "{what}: {card:?}"
+        );
+        let told = card.kicks + card.events;
+        assert!(told <= u64::from(COUNT) / 10, "{what}: {card:?}");
+        let exits = finished.outcome.stats.total_exits();
+        assert!(exits <= u64::from(COUNT) / 10, "{what}: {exits} exits");
+    }
+}
+
+#[test]
+fn a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back() {
+    require_kvm!();
+    let wire = Wire::new();
+    let listener = &wire.listener;
+    let finished = wire.run(&["link"], |mut peer| {
+        peer.receive();
+        drop(peer);
+        let mut peer = Peer::accept(listener);
+        assert_eq!(body(&peer.receive()), 7);
+        peer.send(&numbered(0));
+    });
+    assert_eq!(finished.text(), "up\ndown\nup\n");
+}
+
+#[test]
+fn a_wire_without_another_end_is_refused_with_its_cure() {
+    require_kvm!();
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("wire");
+    let refused = Boot::guest("net", &["echo"]).stream(&path).refused();
+    assert!(
+        refused.contains("there is no socket") && refused.contains("listen"),
+        "{refused}"
+    );
+}
