@@ -5,7 +5,7 @@ mod refused;
 use hypercall_abi::class::{CONSOLE, Classes, EVENT};
 use std::path::Path;
 use std::time::Duration;
-use vmm::config::{Backend, Cache, Config, Console, Disk, Image, Refusal};
+use vmm::config::{Backend, Cache, Config, Console, Disk, Image, Link, Net, Refusal};
 
 /// A file beside this crate's manifest, so that `image = "Cargo.toml"` names a file that is there and `package` has a workspace.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm.toml");
@@ -48,6 +48,17 @@ fn every_key_is_understood() {
         backend = "io_uring"
         ops_per_second = 1000
         bytes_per_second = 1048576
+        [[net]]
+        tap = "tap0"
+
+        [[net]]
+        name = "inside"
+        mac = "02:00:00:00:00:0A"
+        mtu = 9000
+        stream = "switch"
+
+        [[net]]
+        stream = { listen = "/run/card" }
 
         [limits]
         time = "10s"
@@ -66,6 +77,24 @@ fn every_key_is_understood() {
             bin: Some("hello-again".to_owned()),
             profile: Some("release".to_owned()),
         }
+    );
+    let card = |name: &str, link| Net {
+        name: name.to_owned(),
+        mac: None,
+        mtu: None,
+        link,
+    };
+    assert_eq!(
+        config.nets,
+        [
+            card("net0", Link::Tap("tap0".to_owned())),
+            Net {
+                mac: Some([2, 0, 0, 0, 0, 10]),
+                mtu: Some(9000),
+                ..card("inside", Link::Connect(here.join("switch")))
+            },
+            card("net2", Link::Listen("/run/card".into())),
+        ]
     );
     assert_eq!(config.guest.args, ["-v", "two words", ""]);
     let env = [("ZEBRA", "1"), ("ANT", "a=b"), ("EMPTY", "")];
@@ -142,6 +171,15 @@ fn the_effective_configuration_reads_back_as_the_same() {
         trapped = true
         [console]
         to = { file = "a \" b.log" }
+        [[net]]
+        stream = "a \" b"
+        mac = "02:00:00:00:00:0a"
+        mtu = 68
+        [[net]]
+        name = "ü"
+        stream = { listen = "here" }
+        [[net]]
+        tap = "tap9"
         [calls]
         timed = true
         [[disk]]
