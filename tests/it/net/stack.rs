@@ -105,7 +105,7 @@ fn tcp_carries_what_was_written() {
         let mut sockets = SocketSet::new(vec![]);
         let handle = sockets.add(socket);
 
-        let mut sent: Vec<u8> = (0..200_000_u32).map(|n| (n * 7 >> 2) as u8).collect();
+        let mut sent: Vec<u8> = (0..200_000_u32).map(|n| ((n * 7) >> 2) as u8).collect();
         sent.extend(b"\0quit");
         // Written apart, so that it is read at a beginning.
         let (first, last) = (sent.len() - 4, sent.len());

@@ -71,7 +71,7 @@ fn the_hosts_own_stack_talks_to_a_guests() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut stream = connect(tap.subnet);
-            let sent: Vec<u8> = (0..300_000_u32).map(|n| (n * 31 >> 3) as u8).collect();
+            let sent: Vec<u8> = (0..300_000_u32).map(|n| ((n * 31) >> 3) as u8).collect();
             let mut writer = stream.try_clone().unwrap();
             let writing = sent.clone();
             let writer = std::thread::spawn(move || writer.write_all(&writing).unwrap());
