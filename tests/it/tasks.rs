@@ -7,13 +7,18 @@ use trapless_tests::{Boot, require_kvm};
 
 /// Starts the guest in a process of its own.
 fn alone(args: &[&str]) -> Alone {
-    Alone::start(env!("CARGO_BIN_EXE_trapless-test-alone"), 1, "tasks", args)
+    Alone::start(
+        env!("CARGO_BIN_EXE_trapless-test-alone"),
+        1,
+        "executor",
+        args,
+    )
 }
 
 #[test]
 fn an_asynchronous_main_is_a_main() {
     require_kvm!();
-    let run = |case| Boot::guest("tasks", &[case]).run();
+    let run = |case| Boot::guest("executor", &[case]).run();
     assert_eq!(run("code").exit_code(), Some(7));
     let failed = run("error");
     assert_eq!(
@@ -41,7 +46,7 @@ fn waiting_tasks_make_no_exits() {
 #[test]
 fn a_timer_is_one_wait() {
     require_kvm!();
-    let finished = Boot::guest("tasks", &["ticks"]).run();
+    let finished = Boot::guest("executor", &["ticks"]).run();
     finished.passed();
     // One for each of 30 timers, and another where the host's clock is ahead of the guest's.
     let waits = finished.outcome.stats.made(call::WAIT);

@@ -149,7 +149,7 @@ fn asked(guest: &str, case: &str) -> (End, String) {
 #[test]
 fn a_guest_that_is_asked_to_end() {
     require_kvm!();
-    for guest in ["works", "tasks"] {
+    for guest in ["works", "executor"] {
         let (end, text) = asked(guest, "asked-to-end");
         assert!(matches!(end, End::Exit(3)), "{guest}: {end:?}");
         assert_eq!(text, "ready\nasked\n");
