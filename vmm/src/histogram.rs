@@ -1,7 +1,7 @@
 //! Counts of how long single operations took, in buckets that are 1/64 of an octave wide or less.
 //!
 //! Compiled twice, into the benchmark's guest and into the host: so it uses `core` alone. What is said of counts is
-//! the host's [`Distribution`](crate::distribution::Distribution).
+//! the host's `Distribution`.
 
 /// Bits of a value that its bucket keeps, beside the highest.
 const FINE: u32 = 6;

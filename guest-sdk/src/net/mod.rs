@@ -11,7 +11,7 @@
 //!     let (stack, runner) = embassy_net::new(card, Config::dhcpv4(Default::default()), resources, random::number());
 //!     spawner.spawn(serve(runner).expect("one of it"));
 //!     stack.wait_config_up().await;
-//!     …
+//!     // and so on
 //! }
 //!
 //! #[guest_sdk::task]
