@@ -1,6 +1,6 @@
 //! A configuration as the TOML that would be read back to the same value, with every default written out.
 
-use super::{Config, Console, Disk, Image, Link, Net, size, time};
+use super::{Config, Console, Disk, Image, Link, NameServer, Net, UserNetwork, size, time};
 use std::fmt::Write;
 use toml::Value;
 
@@ -141,7 +141,22 @@ fn write_net(text: &mut String, net: &Net) -> std::fmt::Result {
             "stream = {{ listen = {} }}",
             quoted(&path.to_string_lossy())
         ),
+        Link::User(user) => write_user(text, user),
     }
+}
+
+fn write_user(text: &mut String, user: &UserNetwork) -> std::fmt::Result {
+    let forward = user.forward.iter().map(|it| quoted(&it.to_string()));
+    let forward = forward.collect::<Vec<_>>().join(", ");
+    let dns = match user.dns {
+        NameServer::Host => "host".to_owned(),
+        NameServer::At(address) => address.to_string(),
+    };
+    writeln!(text, "[net.user]")?;
+    writeln!(text, "forward = [{forward}]")?;
+    writeln!(text, "host_access = {}", user.host_access)?;
+    writeln!(text, "network = {}", quoted(&user.network.to_string()))?;
+    writeln!(text, "dns = {}", quoted(&dns))
 }
 
 /// A key with its value, or what its absence means.

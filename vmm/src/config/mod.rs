@@ -30,8 +30,13 @@
 //! | `[[net]]` | `name` | the card's name, at most 32 bytes | `"net0"`, `"net1"`, … |
 //! | | `mac` | its Ethernet address | made from the guest's name and the card's |
 //! | | `mtu` | 68 to 65535 bytes | the tap device's, else 1500 |
-//! | | `tap` | the name of a tap device, made if it is not there | this or `stream` must be there |
+//! | | `tap` | the name of a tap device, made if it is not there | one of `tap`, `stream` and `user` must be there |
 //! | | `stream` | a Unix stream socket's path to connect to, or `{ listen = "PATH" }` to be connected to | |
+//! | | `user` | `true`, or a table of the following: a network that needs no privileges | |
+//! | | `user.forward` | where the host listens for the guest: `["127.0.0.1:8080:80", "udp:127.0.0.1:5353:53"]` | `[]` |
+//! | | `user.host_access` | whether the guest reaches the host: see [`UserNetwork::host_access`] | `false` |
+//! | | `user.network` | an IPv4 network from `/8` to `/29` | `"10.0.2.0/24"` |
+//! | | `user.dns` | the address of a name server, or `"host"` for the host's | `"host"` |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |
@@ -44,6 +49,7 @@
 
 mod disk;
 mod effective;
+mod forward;
 mod leaf;
 mod mtu;
 mod net;
@@ -55,12 +61,16 @@ pub mod size;
 mod target;
 pub mod time;
 mod tree;
+mod user;
 mod vcpus;
 mod window;
 
 pub use disk::{Backend, Cache, Disk};
+pub use forward::{Forward, Protocol};
 pub use net::{Link, Net};
 pub use refusal::Refusal;
+pub(crate) use user::LEAST_MTU;
+pub use user::{Ipv4Network, NameServer, UserNetwork};
 
 use crate::Error;
 use hypercall_abi::class::Classes;

@@ -4,6 +4,7 @@ use super::leaf::{DeviceName, FilePath, Leaf};
 use super::mtu::Mtu;
 use super::read::Value;
 use super::tree::Wrong;
+use super::user::{LEAST_MTU, User, UserNetwork};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -32,6 +33,8 @@ pub enum Link {
     Connect(PathBuf),
     /// A program that connects to a Unix stream socket, which is made; frames as with [`Connect`](Link::Connect).
     Listen(PathBuf),
+    /// A network of its own, made of the sockets that any program may have.
+    User(UserNetwork),
 }
 
 /// One `[[net]]`.
@@ -43,6 +46,7 @@ pub(super) struct NetTable {
     mtu: Option<Mtu>,
     tap: Option<Value<TapName>>,
     stream: Option<toml::Spanned<Stream>>,
+    user: Option<toml::Spanned<User>>,
 }
 
 impl NetTable {
@@ -53,30 +57,51 @@ impl NetTable {
         place: Range<usize>,
         base: &Path,
     ) -> Result<Net, Wrong> {
-        let link = match (self.tap, self.stream) {
-            (Some(tap), None) => Link::Tap(tap.value),
-            (None, Some(stream)) => match stream.into_inner() {
+        let user = self.user.map(|user| (user.span(), user.into_inner()));
+        let (user_place, user) = match user {
+            Some((at, User::Yes(table))) => (at, Some(table)),
+            Some((at, User::No)) => (at, None),
+            None => (0..0, None),
+        };
+        let link = match (self.tap, self.stream, user) {
+            (Some(tap), None, None) => Link::Tap(tap.value),
+            (None, Some(stream), None) => match stream.into_inner() {
                 Stream::Connect(path) => Link::Connect(base.join(path)),
                 Stream::Listen(path) => Link::Listen(base.join(path)),
             },
-            (None, None) => {
-                let problem = "this [[net]] does not say what it is connected to; write tap = \"NAME\" or stream = \"PATH\"";
+            (None, None, Some(user)) => Link::User(user.into_network()?),
+            (None, None, None) => {
+                let problem = "this [[net]] does not say what it is connected to; write tap = \"NAME\", stream = \"PATH\" or user = true";
                 return Err((place, problem.to_owned()));
             }
-            (Some(_), Some(stream)) => {
-                let problem = "`tap` is there too, and a card is connected to one thing; remove `tap` or `stream`";
-                return Err((stream.span(), problem.to_owned()));
-            }
+            (Some(_), Some(stream), _) => return Err(one_thing(stream.span(), "tap", "stream")),
+            (Some(_), None, Some(_)) => return Err(one_thing(user_place, "tap", "user")),
+            (None, Some(_), Some(_)) => return Err(one_thing(user_place, "stream", "user")),
         };
+        let mtu = self.mtu.map(|mtu| mtu.0);
+        if let (Link::User(_), Some(..LEAST_MTU)) = (&link, mtu) {
+            let problem = format!(
+                "with user-mode networking a card's packets have at least {LEAST_MTU} bytes; write mtu = {LEAST_MTU} or more, or remove `mtu`"
+            );
+            return Err((user_place, problem));
+        }
         Ok(Net {
             name: self
                 .name
                 .map_or_else(|| format!("net{index}"), |name| name.value),
             mac: self.mac.map(|mac| mac.value),
-            mtu: self.mtu.map(|mtu| mtu.0),
+            mtu,
             link,
         })
     }
+}
+
+/// A card with two keys for what it is connected to.
+fn one_thing(at: Range<usize>, first: &str, second: &str) -> Wrong {
+    let problem = format!(
+        "`{first}` is there too, and a card is connected to one thing; remove `{first}` or `{second}`"
+    );
+    (at, problem)
 }
 
 /// `stream`.

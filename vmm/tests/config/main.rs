@@ -1,6 +1,7 @@
 //! Configuration files: what they mean, and how each key is refused when it is wrong.
 
 mod refused;
+mod user;
 
 use hypercall_abi::class::{CONSOLE, Classes, EVENT};
 use std::path::Path;
