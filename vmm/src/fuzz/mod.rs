@@ -16,6 +16,7 @@ pub(crate) use source::Source;
 
 use crate::calls;
 use crate::shared::lock;
+use crate::virtio;
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -39,6 +40,10 @@ const TARGETS: &[Target] = &[
     Target {
         name: "ring",
         run: calls::fuzz::rings,
+    },
+    Target {
+        name: "user-network",
+        run: virtio::net::fuzz::frames,
     },
 ];
 

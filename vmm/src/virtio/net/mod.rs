@@ -12,6 +12,7 @@ mod request;
 mod stream;
 mod tap;
 mod tun;
+mod user;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,9 @@ mod tests;
 pub(crate) use backend::{Backend, HEADER, LEAST_FRAME, MOST_FRAME, Sent};
 pub(crate) use stream::Stream;
 pub(crate) use tap::Tap;
+pub(crate) use user::User;
+#[cfg(test)]
+pub(crate) use user::tests::fuzz;
 
 use super::{Broken, Chain, Device, Identity, Queue, Queues};
 use crate::io::Sources;

@@ -1,6 +1,6 @@
 //! From a configuration to a card.
 
-use super::{Backend, Card, Stream, Tap};
+use super::{Backend, Card, Stream, Tap, User};
 use crate::Error;
 use crate::config::{Image, Link, Net};
 
@@ -13,6 +13,7 @@ impl Card {
     /// # Errors
     /// What the host refuses, and what would help.
     pub fn open(image: &Image, net: &Net) -> Result<Card, Error> {
+        let mac = net.mac.unwrap_or_else(|| address(image, &net.name));
         let mtu = net.mtu.unwrap_or(MTU);
         let (backend, mtu): (Box<dyn Backend>, u16) = match &net.link {
             Link::Tap(name) => {
@@ -21,8 +22,8 @@ impl Card {
             }
             Link::Connect(path) => (Box::new(Stream::connect(path)?), mtu),
             Link::Listen(path) => (Box::new(Stream::listen(path)?), mtu),
+            Link::User(user) => (Box::new(User::open(user, mac, mtu)?), mtu),
         };
-        let mac = net.mac.unwrap_or_else(|| address(image, &net.name));
         Ok(Card::new(net.name.clone(), mac, mtu, backend))
     }
 }
