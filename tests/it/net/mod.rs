@@ -3,6 +3,7 @@
 mod peer;
 mod stack;
 mod tap;
+mod user;
 
 use peer::{Peer, body, frame, numbered};
 use std::os::unix::net::UnixListener;

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod frames;
+mod outbound;
 mod stack;
 
 use guest_sdk::env;
@@ -20,6 +21,7 @@ async fn main(spawner: Spawner) {
         "flood" => frames::flood(card, number(2)).await,
         "drain" => frames::drain(card, number(2)).await,
         "link" => frames::link(card).await,
+        "outbound" => outbound::outbound(card, spawner, number(2) as u16).await,
         "tcp" => stack::tcp(card, spawner).await,
         other => panic!("no case is called {other:?}"),
     }

@@ -48,11 +48,16 @@ fn start(card: Card, spawner: Spawner) -> Stack<'static> {
         gateway: None,
         dns_servers: Default::default(),
     };
+    run(card, spawner, Config::ipv4_static(config))
+}
+
+/// A stack that runs.
+pub fn run(card: Card, spawner: Spawner, config: Config) -> Stack<'static> {
     let mut seed = [0; 8];
     random::fill(&mut seed).expect("random bytes");
     let resources = Box::leak(Box::new(StackResources::<4>::new()));
     let seed = u64::from_ne_bytes(seed);
-    let (stack, runner) = embassy_net::new(card, Config::ipv4_static(config), resources, seed);
+    let (stack, runner) = embassy_net::new(card, config, resources, seed);
     spawner.spawn(serve(runner).expect("one of it"));
     stack
 }
