@@ -91,12 +91,10 @@ impl Boot {
     /// With a network card.
     #[must_use]
     pub fn card(mut self, link: Link) -> Boot {
-        self.config.nets.push(Net {
-            name: format!("net{}", self.config.nets.len()),
-            mac: Some([2, 0, 0, 0, 0, 1]),
-            mtu: None,
-            link,
-        });
+        let name = format!("net{}", self.config.nets.len());
+        let mut card = Net::new(&name, link);
+        card.mac = Some([2, 0, 0, 0, 0, 1]);
+        self.config.nets.push(card);
         self
     }
 

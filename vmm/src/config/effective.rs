@@ -105,10 +105,11 @@ fn write_disk(text: &mut String, disk: &Disk) -> std::fmt::Result {
     writeln!(text, "cache = {}", quoted(disk.cache.name()))?;
     writeln!(text, "serial = {}", quoted(&disk.serial))?;
     writeln!(text, "backend = {}", quoted(disk.backend.name()))?;
-    for (key, rate) in [
-        ("ops_per_second", disk.ops_per_second),
-        ("bytes_per_second", disk.bytes_per_second),
-    ] {
+    write_rates(text, disk.ops_per_second, disk.bytes_per_second)
+}
+
+fn write_rates(text: &mut String, ops: Option<u64>, bytes: Option<u64>) -> std::fmt::Result {
+    for (key, rate) in [("ops_per_second", ops), ("bytes_per_second", bytes)] {
         match rate {
             Some(rate) => writeln!(text, "{key} = {rate}")?,
             None => writeln!(text, "# {key}: no limit")?,
@@ -133,6 +134,7 @@ fn write_net(text: &mut String, net: &Net) -> std::fmt::Result {
         Some(mtu) => writeln!(text, "mtu = {mtu}")?,
         None => writeln!(text, "# mtu: the tap device's, else 1500")?,
     }
+    write_rates(text, net.ops_per_second, net.bytes_per_second)?;
     match &net.link {
         Link::Tap(name) => writeln!(text, "tap = {}", quoted(name)),
         Link::Connect(path) => writeln!(text, "stream = {}", quoted(&path.to_string_lossy())),

@@ -37,6 +37,8 @@
 //! | | `user.host_access` | whether the guest reaches the host: see [`UserNetwork::host_access`] | `false` |
 //! | | `user.network` | an IPv4 network from `/8` to `/29` | `"10.0.2.0/24"` |
 //! | | `user.dns` | the address of a name server, or `"host"` for the host's | `"host"` |
+//! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
+//! | | `bytes_per_second` | the most bytes in a second, both ways together | no limit |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |

@@ -2,6 +2,7 @@
 
 use super::leaf::{DeviceName, FilePath, Leaf};
 use super::mtu::Mtu;
+use super::rate::Rate;
 use super::read::Value;
 use super::tree::Wrong;
 use super::user::{LEAST_MTU, User, UserNetwork};
@@ -22,6 +23,25 @@ pub struct Net {
     pub mtu: Option<u16>,
     /// What it is connected to.
     pub link: Link,
+    /// The most packets in a second, both ways together.
+    pub ops_per_second: Option<u64>,
+    /// The most bytes in a second, both ways together.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Net {
+    /// A card with every default.
+    #[must_use]
+    pub fn new(name: &str, link: Link) -> Net {
+        Net {
+            name: name.to_owned(),
+            mac: None,
+            mtu: None,
+            link,
+            ops_per_second: None,
+            bytes_per_second: None,
+        }
+    }
 }
 
 /// What a network card is connected to.
@@ -47,6 +67,8 @@ pub(super) struct NetTable {
     tap: Option<Value<TapName>>,
     stream: Option<toml::Spanned<Stream>>,
     user: Option<toml::Spanned<User>>,
+    ops_per_second: Option<Rate>,
+    bytes_per_second: Option<Rate>,
 }
 
 impl NetTable {
@@ -85,13 +107,15 @@ impl NetTable {
             );
             return Err((user_place, problem));
         }
+        let name = self
+            .name
+            .map_or_else(|| format!("net{index}"), |name| name.value);
         Ok(Net {
-            name: self
-                .name
-                .map_or_else(|| format!("net{index}"), |name| name.value),
             mac: self.mac.map(|mac| mac.value),
             mtu,
-            link,
+            ops_per_second: self.ops_per_second.map(|rate| rate.0),
+            bytes_per_second: self.bytes_per_second.map(|rate| rate.0),
+            ..Net::new(&name, link)
         })
     }
 }

@@ -56,6 +56,7 @@ fn every_key_is_understood() {
         name = "inside"
         mac = "02:00:00:00:00:0A"
         mtu = 9000
+        bytes_per_second = 1048576
         stream = "switch"
 
         [[net]]
@@ -79,22 +80,17 @@ fn every_key_is_understood() {
             profile: Some("release".to_owned()),
         }
     );
-    let card = |name: &str, link| Net {
-        name: name.to_owned(),
-        mac: None,
-        mtu: None,
-        link,
-    };
     assert_eq!(
         config.nets,
         [
-            card("net0", Link::Tap("tap0".to_owned())),
+            Net::new("net0", Link::Tap("tap0".to_owned())),
             Net {
                 mac: Some([2, 0, 0, 0, 0, 10]),
                 mtu: Some(9000),
-                ..card("inside", Link::Connect(here.join("switch")))
+                bytes_per_second: Some(1 << 20),
+                ..Net::new("inside", Link::Connect(here.join("switch")))
             },
-            card("net2", Link::Listen("/run/card".into())),
+            Net::new("net2", Link::Listen("/run/card".into())),
         ]
     );
     assert_eq!(config.guest.args, ["-v", "two words", ""]);
@@ -176,6 +172,7 @@ fn the_effective_configuration_reads_back_as_the_same() {
         stream = "a \" b"
         mac = "02:00:00:00:00:0a"
         mtu = 68
+        ops_per_second = 5
         [[net]]
         name = "ü"
         stream = { listen = "here" }

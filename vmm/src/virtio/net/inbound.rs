@@ -3,7 +3,8 @@
 //! A packet for which there is no room waits; the driver is asked for a kick only then. The buffers that were taken from the queue for it meanwhile
 //! stay taken, so that what the queue holds is always more than was there before.
 
-use super::{BATCH, Backend, HEADER, LEAST_FRAME, MOST_FRAME};
+use super::{BATCH, Backend, HEADER, LEAST_FRAME, MOST_FRAME, admits, charge};
+use crate::rate::Limit;
 use crate::virtio::{Broken, Chain, Queue};
 use hypercall_abi::net::{Header, feature};
 use std::mem::offset_of;
@@ -61,9 +62,13 @@ impl Inbound {
         &mut self,
         backend: &mut dyn Backend,
         queue: &mut Queue,
+        limit: &mut Option<Limit>,
     ) -> Result<bool, Broken> {
         let mut did = false;
         for _ in 0..BATCH {
+            if !admits(limit) {
+                break;
+            }
             if self.len == 0 {
                 let Some(len) = backend.receive(&mut self.packet) else {
                     break;
@@ -77,6 +82,7 @@ impl Inbound {
             if !self.gather(queue)? {
                 break;
             }
+            charge(limit, self.len as u64);
             self.deliver(queue)?;
             did = true;
         }

@@ -26,6 +26,7 @@ pub(crate) use user::tests::fuzz;
 
 use super::{Broken, Chain, Device, Identity, Queue, Queues};
 use crate::io::Sources;
+use crate::rate::Limit;
 use hypercall_abi::device::kind;
 use hypercall_abi::net::{Config, Header, LINK_UP, RECEIVE, SEND, feature};
 use inbound::Inbound;
@@ -34,6 +35,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// Packets of one direction between two looks at the other one.
 const BATCH: usize = 64;
+/// The token of the limit's timer: above the backend's.
+const TIMER: u32 = 0x1_0000;
 /// The most entries of a queue.
 const QUEUE_SIZE: u16 = 256;
 
@@ -52,11 +55,19 @@ pub(crate) struct Card {
     /// Whether the backend has yet to say that it takes packets again.
     is_full: bool,
     inbound: Inbound,
+    /// What may pass in a second, both ways together.
+    limit: Option<Limit>,
 }
 
 impl Card {
     /// A card with an address and the most bytes of a packet, connected to something.
-    pub fn new(name: String, mac: [u8; 6], mtu: u16, backend: Box<dyn Backend>) -> Card {
+    pub fn new(
+        name: String,
+        mac: [u8; 6],
+        mtu: u16,
+        backend: Box<dyn Backend>,
+        limit: Option<Limit>,
+    ) -> Card {
         let status = link_status(&*backend);
         Card {
             name,
@@ -73,6 +84,7 @@ impl Card {
             outbound: vec![0; HEADER.saturating_add(MOST_FRAME)].into_boxed_slice(),
             is_full: false,
             inbound: Inbound::default(),
+            limit,
         }
     }
 
@@ -80,7 +92,8 @@ impl Card {
     fn transmit(&mut self, queue: &mut Queue) -> Result<bool, Broken> {
         let mut did = false;
         for _ in 0..BATCH {
-            if self.is_full || !queue.pop(&mut self.chain)? {
+            let may = !self.is_full && admits(&mut self.limit);
+            if !may || !queue.pop(&mut self.chain)? {
                 break;
             }
             match self.send(queue)? {
@@ -92,6 +105,7 @@ impl Card {
                     break;
                 }
             }
+            charge(&mut self.limit, self.chain.readable_bytes());
             queue.push(&self.chain, 0)?;
             did = true;
         }
@@ -127,20 +141,40 @@ impl Card {
         };
         match index == usize::from(SEND) {
             true => self.transmit(queue),
-            false => self.inbound.receive(&mut *self.backend, queue),
+            false => self
+                .inbound
+                .receive(&mut *self.backend, queue, &mut self.limit),
         }
     }
 
-    /// Ends a batch.
-    fn settle(&mut self, sources: &mut Sources) {
+    /// Ends a batch; says whether the link is another one.
+    fn settle(&mut self, sources: &mut Sources) -> bool {
         self.backend.flush(sources);
         let status = link_status(&*self.backend);
-        if self.config.status != status {
-            self.config.status = status;
-            self.is_changed = true;
-            // Whatever it waited for, it is another link now, or there is none, and packets are dropped.
-            self.is_full = false;
+        if self.config.status == status {
+            return false;
         }
+        self.config.status = status;
+        self.is_changed = true;
+        // Whatever it waited for, it is another link now, or there is none, and packets are dropped.
+        self.is_full = false;
+        true
+    }
+
+    /// Whether what is to be sent waits, for the backend or for time.
+    fn is_waiting(&self) -> bool {
+        self.is_full || self.limit.as_ref().is_some_and(Limit::is_waiting)
+    }
+}
+
+fn admits(limit: &mut Option<Limit>) -> bool {
+    limit.as_mut().is_none_or(Limit::admits)
+}
+
+/// Counts a packet of so many bytes, of which the header is none.
+fn charge(limit: &mut Option<Limit>, packet: u64) {
+    if let Some(limit) = limit {
+        limit.charge(packet.saturating_sub(HEADER as u64));
     }
 }
 
@@ -173,11 +207,20 @@ impl Device for Card {
         self.inbound.start(self.features);
         // A backend that cannot watch has no link, and says so.
         let _ = self.backend.watch(self.features, sources);
+        if let Some(limit) = &self.limit
+            && sources.watch(limit, TIMER, EventSet::IN).is_err()
+        {
+            // Nobody would hear of it.
+            self.limit = None;
+        }
         self.settle(sources);
     }
 
     fn reset(&mut self, sources: &mut Sources) {
         self.backend.forget(sources);
+        if let Some(limit) = &self.limit {
+            sources.forget(limit);
+        }
         self.inbound.start(0);
     }
 
@@ -188,14 +231,13 @@ impl Device for Card {
         sources: &mut Sources,
     ) -> Result<bool, Broken> {
         let did = self.work(queue, queues)?;
-        self.settle(sources);
-        Ok(did)
+        Ok(self.settle(sources) | did)
     }
 
     fn arm(&mut self, queues: &mut Queues) -> Result<bool, Broken> {
         let mut more = false;
-        // A queue that waits for the backend, and one that holds buffers enough, need no kicks.
-        if let (Some(Some(queue)), false) = (queues.get_mut(usize::from(SEND)), self.is_full) {
+        // A queue that waits already, and one that holds buffers enough, need no kicks.
+        if let (Some(Some(queue)), false) = (queues.get_mut(usize::from(SEND)), self.is_waiting()) {
             more |= queue.arm()?;
         }
         if let (Some(Some(queue)), true) = (
@@ -214,14 +256,19 @@ impl Device for Card {
         queues: &mut Queues,
         sources: &mut Sources,
     ) -> Result<bool, Broken> {
-        self.backend.ready(token, events, sources);
-        self.is_full = false;
-        let mut did = false;
+        // A queue that has waited has not asked for kicks: it is looked at until it has.
+        let mut did = self.is_waiting();
+        match (token, &mut self.limit) {
+            (TIMER, Some(limit)) => limit.rung(),
+            _ => {
+                self.backend.ready(token, events, sources);
+                self.is_full = false;
+            }
+        }
         for queue in [RECEIVE, SEND] {
             did |= self.work(queue.into(), queues)?;
         }
-        self.settle(sources);
-        Ok(did)
+        Ok(self.settle(sources) | did)
     }
 
     fn changed(&mut self) -> Option<&[u8]> {

@@ -3,6 +3,7 @@
 use super::{Backend, Card, Stream, Tap, User};
 use crate::Error;
 use crate::config::{Image, Link, Net};
+use crate::rate::Limit;
 
 /// The most bytes of a packet where nobody says: Ethernet's.
 const MTU: u16 = 1500;
@@ -24,7 +25,12 @@ impl Card {
             Link::Listen(path) => (Box::new(Stream::listen(path)?), mtu),
             Link::User(user) => (Box::new(User::open(user, mac, mtu)?), mtu),
         };
-        Ok(Card::new(net.name.clone(), mac, mtu, backend))
+        let limit =
+            Limit::new(net.ops_per_second, net.bytes_per_second).map_err(|source| Error::Os {
+                what: format!("making the timer of the network card {:?}", net.name),
+                source,
+            })?;
+        Ok(Card::new(net.name.clone(), mac, mtu, backend, limit))
     }
 }
 

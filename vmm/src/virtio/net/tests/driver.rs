@@ -1,8 +1,9 @@
 //! A driver of a card in the same process: rings written by hand in memory that both ends have.
 
-use super::super::{Backend, Card, HEADER, Sent};
+use super::super::{Backend, Card, HEADER, Sent, TIMER};
 use crate::io::Sources;
 use crate::memory::Memory;
+use crate::rate::Limit;
 use crate::virtio::{Broken, Device, Queue, Raise};
 use event_manager::{
     EventManager, EventOps, Events, MutEventSubscriber, SubscriberId, SubscriberOps,
@@ -154,10 +155,21 @@ pub fn buffer(queue: u16, descriptor: u16) -> u64 {
 impl Driver {
     /// A card that is started with these features, of which its backend offers some.
     pub fn new(features: u64) -> Driver {
+        Driver::limited(features, None)
+    }
+
+    /// One that may do so much in a second.
+    pub fn limited(features: u64, limit: Option<Limit>) -> Driver {
         let memory = Arc::new(Memory::new(MEMORY).unwrap());
         let ends = Arc::new(Mutex::new(Ends::default()));
         let backend = Fake(Arc::clone(&ends), features);
-        let mut card = Card::new("net0".into(), [2, 0, 0, 0, 0, 1], 1500, Box::new(backend));
+        let mut card = Card::new(
+            "net0".into(),
+            [2, 0, 0, 0, 0, 1],
+            1500,
+            Box::new(backend),
+            limit,
+        );
         let raised = Arc::new(Raised::default());
         let mut floor = Floor::new();
         let queues = [RECEIVE, SEND].map(|queue| {
@@ -232,6 +244,14 @@ impl Driver {
         let (card, queues) = (&mut self.card, &mut self.queues);
         self.floor
             .with(|sources| card.ready(0, EventSet::IN, queues, sources))
+    }
+
+    /// Has the card hear that there is something in its limits again, when there is.
+    pub fn rung(&mut self) -> Result<bool, Broken> {
+        self.floor.wait(TIMER);
+        let (card, queues) = (&mut self.card, &mut self.queues);
+        self.floor
+            .with(|sources| card.ready(TIMER, EventSet::IN, queues, sources))
     }
 
     /// Has the card ask for kicks; says whether something had come.

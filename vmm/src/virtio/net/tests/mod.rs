@@ -278,7 +278,11 @@ fn a_link_that_goes_and_comes_is_told_of() {
     assert_eq!((status(&mut driver), driver.dropped()), (Some(0), 1));
     assert_eq!(status(&mut driver), None);
     driver.ends.lock().unwrap().is_gone = false;
-    assert_eq!(driver.ready(), Ok(false));
+    assert_eq!(
+        driver.ready(),
+        Ok(true),
+        "whoever waited for the old one is looked at"
+    );
     assert_eq!(status(&mut driver), Some(LINK_UP));
 }
 
@@ -309,6 +313,43 @@ fn after_a_reset_nothing_is_left() {
         [(1, 72)],
         "the packet that waited is gone"
     );
+}
+
+#[test]
+fn a_limit_holds_both_ways_until_its_timer_rings() {
+    const MANY: u16 = 8;
+    // Of ten in a second one is there at once, and a second on credit.
+    let limit = || crate::rate::Limit::new(Some(10), None).unwrap();
+    let mut driver = Driver::limited(0, limit());
+    for value in 0..MANY {
+        driver.send(value, &packet(60, 1));
+    }
+    assert_eq!(driver.look(), Ok(true));
+    let sent = driver.answers(SEND).len();
+    assert!((1..=2).contains(&sent), "{sent}");
+    assert_eq!((driver.look(), driver.arm()), (Ok(false), Ok(false)));
+    assert_eq!(driver.wanted(SEND), 0, "no kick is asked for");
+    assert_eq!(driver.rung(), Ok(true));
+    assert_eq!(driver.answers(SEND).len(), 1);
+
+    let mut driver = Driver::limited(0, limit());
+    for place in 0..MANY {
+        driver.give(place, 2000);
+        driver
+            .ends
+            .lock()
+            .unwrap()
+            .to_guest
+            .push_back(packet(60, 1));
+    }
+    assert_eq!(driver.look(), Ok(true));
+    let received = driver.answers(RECEIVE).len();
+    assert!((1..=2).contains(&received), "{received}");
+    assert_eq!(driver.look(), Ok(false));
+    driver.ends.lock().unwrap().to_guest.clear();
+    // What has waited is looked at, and asks for kicks again, although there is nothing.
+    assert_eq!(driver.rung(), Ok(true));
+    assert_eq!((driver.look(), driver.arm()), (Ok(false), Ok(false)));
 }
 
 proptest! {
