@@ -22,6 +22,16 @@ pub fn fill(buffer: &mut [u8]) -> Result<(), Status> {
         .try_for_each(calls::random)
 }
 
+/// A random number: a seed, a port, an identifier.
+///
+/// # Errors
+/// As [`fill`].
+pub fn number() -> Result<u64, Status> {
+    let mut bytes = [0; 8];
+    fill(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
 /// What `getrandom`'s custom backend is, in a program with [`entry!`](crate::entry!).
 ///
 /// # Safety
@@ -45,5 +55,6 @@ mod tests {
         super::fill(&mut one).unwrap();
         super::fill(&mut other).unwrap();
         assert_ne!(one, other);
+        assert_ne!(super::number(), super::number());
     }
 }

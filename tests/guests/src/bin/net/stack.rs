@@ -53,10 +53,8 @@ fn start(card: Card, spawner: Spawner) -> Stack<'static> {
 
 /// A stack that runs.
 pub fn run(card: Card, spawner: Spawner, config: Config) -> Stack<'static> {
-    let mut seed = [0; 8];
-    random::fill(&mut seed).expect("random bytes");
     let resources = Box::leak(Box::new(StackResources::<4>::new()));
-    let seed = u64::from_ne_bytes(seed);
+    let seed = random::number().expect("random numbers");
     let (stack, runner) = embassy_net::new(card, config, resources, seed);
     spawner.spawn(serve(runner).expect("one of it"));
     stack
