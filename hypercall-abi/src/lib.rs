@@ -17,6 +17,7 @@
 //! | [`fault`] | the frame of an exception that is reflected to the guest, and of a panic |
 //! | [`doorbell`] | one-way kicks |
 //! | [`device`] | how a device is described and set up |
+//! | [`console`] | what a console with several ports has by number |
 //! | [`net`] | what a network card has by number |
 //! | [`note`] | the ELF note every guest image carries |
 //! | [`words`] | what both sides change while they share it, as atomic words |
@@ -53,6 +54,7 @@ pub mod batch;
 pub mod boot;
 pub mod call;
 pub mod class;
+pub mod console;
 pub mod device;
 pub mod doorbell;
 pub mod fault;

@@ -182,23 +182,28 @@ impl Console {
         let Some(input) = self.input() else {
             return Ok(Some(0));
         };
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        match poll(
-            &mut [PollFd::from_borrowed_fd(input, PollFlags::IN)],
-            Some(&now),
-        ) {
-            Ok(0) | Err(Errno::INTR) => return Ok(None),
-            Ok(_) => {}
-            Err(errno) => return Err(errno),
+        if !is_ready(input, PollFlags::IN)? {
+            return Ok(None);
         }
         match rustix::io::read(input, bytes) {
             Ok(read) => Ok(Some(read)),
             Err(Errno::INTR | Errno::AGAIN) => Ok(None),
             Err(errno) => Err(errno),
         }
+    }
+
+    /// Writes some of the bytes to the output, without waiting. `None`: it takes none yet.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write_now(&self, bytes: &[u8]) -> Result<Option<usize>, Errno> {
+        if let Some(fd) = self.output.awaited()
+            && !is_ready(fd, PollFlags::OUT)?
+        {
+            return Ok(None);
+        }
+        let written = self.output.write(bytes)?;
+        Ok((written != 0).then_some(written))
     }
 
     /// The descriptor that becomes readable when there is input; `None` for a console that has ended.
@@ -208,5 +213,18 @@ impl Console {
             Source::File(file) => Some(file.as_fd()),
             Source::Nowhere => None,
         }
+    }
+}
+
+/// Whether a descriptor is ready for something now.
+fn is_ready(fd: BorrowedFd<'_>, what: PollFlags) -> Result<bool, Errno> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    match poll(&mut [PollFd::from_borrowed_fd(fd, what)], Some(&now)) {
+        Ok(ready) => Ok(ready != 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }

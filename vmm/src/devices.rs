@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::config::Config;
 use crate::virtio::net::Card;
-use crate::virtio::{Block, Device, Rng};
+use crate::virtio::{Block, Console, Device, Rng};
 use hypercall_abi::device::kind;
 use hypercall_abi::note::Note;
 use std::path::PathBuf;
@@ -19,6 +19,9 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Box<dyn Device>>, Error> {
     }
     for net in &config.nets {
         devices.push(Box::new(Card::open(&config.guest.image, net)?));
+    }
+    if !config.ports.is_empty() {
+        devices.push(Box::new(Console::open(&config.ports)?));
     }
     if config.machine.rng {
         devices.push(Box::new(Rng::default()));
@@ -48,6 +51,9 @@ pub(crate) fn missing(
     Some(match known {
         Some((_, "rng")) => format!(
             "{says} that it needs a device for random numbers, and {configuration} has none; write rng = true in [machine]"
+        ),
+        Some((_, "console")) => format!(
+            "{says} that it needs a console with ports, and {configuration} has none; add a [[console]] with name = \"NAME\""
         ),
         Some((_, name)) => format!(
             "{says} that it needs a {name} device, and {configuration} has none; add a [[{name}]]"

@@ -1,7 +1,10 @@
 //! A configuration as the TOML that would be read back to the same value, with every default written out.
 
-use super::{Config, Console, Disk, Image, Link, NameServer, Net, UserNetwork, size, time};
+use super::{
+    Config, Console, Disk, Image, Link, NameServer, Net, PortEnd, UserNetwork, size, time,
+};
 use std::fmt::Write;
+use std::path::Path;
 use toml::Value;
 
 impl Config {
@@ -55,16 +58,7 @@ impl Config {
         writeln!(text, "trapped = {}", machine.trapped)?;
         writeln!(text, "rng = {}", machine.rng)?;
 
-        writeln!(text, "\n[console]")?;
-        match &self.console {
-            Console::Stdio => writeln!(text, "to = \"stdio\"")?,
-            Console::None => writeln!(text, "to = \"none\"")?,
-            Console::File(path) => writeln!(
-                text,
-                "to = {{ file = {} }}",
-                quoted(&path.to_string_lossy())
-            )?,
-        }
+        self.write_consoles(text)?;
 
         for disk in &self.disks {
             write_disk(text, disk)?;
@@ -92,6 +86,32 @@ impl Config {
             .collect();
         writeln!(text, "calls = [{}]", calls.join(", "))?;
 
+        Ok(())
+    }
+
+    /// One table where there is one console.
+    fn write_consoles(&self, text: &mut String) -> std::fmt::Result {
+        match self.ports.is_empty() {
+            true => writeln!(text, "\n[console]")?,
+            false => writeln!(text, "\n[[console]]")?,
+        }
+        let path =
+            |kind: &str, path: &Path| format!("{{ {kind} = {} }}", quoted(&path.to_string_lossy()));
+        match &self.console {
+            Console::Stdio => writeln!(text, "to = \"stdio\"")?,
+            Console::None => writeln!(text, "to = \"none\"")?,
+            Console::File(file) => writeln!(text, "to = {}", path("file", file))?,
+        }
+        for port in &self.ports {
+            writeln!(text, "\n[[console]]")?;
+            writeln!(text, "name = {}", quoted(&port.name))?;
+            match &port.to {
+                PortEnd::Stdio => writeln!(text, "to = \"stdio\"")?,
+                PortEnd::None => writeln!(text, "to = \"none\"")?,
+                PortEnd::File(file) => writeln!(text, "to = {}", path("file", file))?,
+                PortEnd::Socket(socket) => writeln!(text, "to = {}", path("socket", socket))?,
+            }
+        }
         Ok(())
     }
 }

@@ -18,6 +18,8 @@
 //! | | `trapped` | whether the devices and privileged instructions of a PC are emulated, to compare calls with | `false` |
 //! | | `rng` | whether it has a virtio device that gives random numbers, beside the call that does | `false` |
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
+//! | `[[console]]` | `name` | the name of a [port](Port) of the virtio console | without one it is `[console]` |
+//! | | `to` | as above, or `{ socket = "PATH" }` to be connected to; `"stdio"` only once in a VM | must be there for a port |
 //! | `[[disk]]` | `path` | a file with the disk's sectors, or a block device | must be there |
 //! | | `name` | the disk's name, at most 32 bytes | `"disk0"`, `"disk1"`, … |
 //! | | `read_only` | whether nobody writes it; several VMs may use it then | `false` |
@@ -49,6 +51,7 @@
 //!
 //! Paths are relative to the file's directory.
 
+mod console;
 mod disk;
 mod effective;
 mod forward;
@@ -67,6 +70,7 @@ mod user;
 mod vcpus;
 mod window;
 
+pub use console::{Port, PortEnd};
 pub use disk::{Backend, Cache, Disk};
 pub use forward::{Forward, Protocol};
 pub use net::{Link, Net};
@@ -91,6 +95,8 @@ pub struct Config {
     pub machine: Machine,
     /// Where its console goes.
     pub console: Console,
+    /// The ports of its virtio console, at most [`MAX_PORTS`](hypercall_abi::console::MAX_PORTS); without any it has no such device.
+    pub ports: Vec<Port>,
     /// Its disks.
     pub disks: Vec<Disk>,
     /// Its network cards.
@@ -268,6 +274,7 @@ impl Config {
                 rng: false,
             },
             console: Console::Stdio,
+            ports: Vec::new(),
             disks: Vec::new(),
             nets: Vec::new(),
             calls: Calls {
@@ -306,7 +313,7 @@ impl Config {
                 "limits.poll_percent is {percent}; it is a number from 1 to 100"
             )));
         }
-        Ok(())
+        console::check(&self.console, &self.ports).map_err(|(_, problem)| Error::Config(problem))
     }
 }
 

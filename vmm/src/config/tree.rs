@@ -1,14 +1,14 @@
 //! The configuration file as a tree, key for key, and the one place where it becomes a [`Config`].
 
+use super::console::ConsoleTables;
 use super::disk::DiskTable;
 use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
 use super::net::NetTable;
 use super::read::{Environment, List, Table, Tables, Value};
 use super::share::PollPercent;
-use super::target::Target;
 use super::vcpus::VcpuCount;
 use super::window::PollWindow;
-use super::{Calls, Config, Console, Image, Limits, Machine};
+use super::{Calls, Config, Image, Limits, Machine};
 use hypercall_abi::class::{CORE, Class, Classes};
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -26,7 +26,7 @@ pub(super) struct File {
     #[serde(default)]
     machine: Table<MachineTable>,
     #[serde(default)]
-    console: Table<ConsoleTable>,
+    console: ConsoleTables,
     #[serde(default)]
     disk: Tables<DiskTable>,
     #[serde(default)]
@@ -58,12 +58,6 @@ struct MachineTable {
     huge_pages: Option<bool>,
     trapped: Option<bool>,
     rng: Option<bool>,
-}
-
-#[derive(Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConsoleTable {
-    to: Option<Target>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -107,13 +101,7 @@ impl File {
         config.guest.args = args.into_iter().map(|arg| arg.value).collect();
         config.guest.env = env.0;
         self.machine.0.apply(&mut config.machine);
-        if let Some(target) = self.console.0.to {
-            config.console = match target {
-                Target::Stdio => Console::Stdio,
-                Target::None => Console::None,
-                Target::File(path) => Console::File(base.join(path)),
-            };
-        }
+        (config.console, config.ports) = self.console.into_consoles(base)?;
         for (index, disk) in self.disk.0.into_iter().enumerate() {
             let place = disk.span();
             let disk = disk.into_inner().0.into_disk(index, place.clone(), base)?;

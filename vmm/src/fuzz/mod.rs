@@ -45,6 +45,14 @@ const TARGETS: &[Target] = &[
         name: "user-network",
         run: virtio::net::fuzz::frames,
     },
+    Target {
+        name: "queue",
+        run: virtio::fuzz::queues,
+    },
+    Target {
+        name: "console",
+        run: virtio::console::messages,
+    },
 ];
 
 /// Steps of an input.

@@ -6,7 +6,12 @@
 
 mod block;
 mod chain;
+pub(crate) mod console;
+#[cfg(test)]
+pub(crate) mod fuzz;
 pub(crate) mod net;
+#[cfg(test)]
+pub(crate) mod peer;
 mod queue;
 mod rng;
 mod station;
@@ -14,6 +19,7 @@ mod table;
 
 pub(crate) use block::Block;
 pub(crate) use chain::Chain;
+pub(crate) use console::Console;
 pub(crate) use queue::{Queue, Raise};
 pub(crate) use rng::Rng;
 pub(crate) use station::{Request, Station};

@@ -6,7 +6,9 @@ mod user;
 use hypercall_abi::class::{CONSOLE, Classes, EVENT};
 use std::path::Path;
 use std::time::Duration;
-use vmm::config::{Backend, Cache, Config, Console, Disk, Image, Link, Net, Refusal};
+use vmm::config::{
+    Backend, Cache, Config, Console, Disk, Image, Link, Net, Port, PortEnd, Refusal,
+};
 
 /// A file beside this crate's manifest, so that `image = "Cargo.toml"` names a file that is there and `package` has a workspace.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vm.toml");
@@ -124,6 +126,49 @@ fn every_key_is_understood() {
 }
 
 #[test]
+fn consoles_have_names_or_are_the_only_one_without() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guest = "[guest]\nimage = \"Cargo.toml\"\n";
+    let config = parse(&format!(
+        r#"{guest}
+        [[console]]
+        name = "log"
+        to = {{ file = "log.txt" }}
+        [[console]]
+        to = "none"
+        [[console]]
+        name = "shell"
+        to = {{ socket = "/run/shell" }}
+        [[console]]
+        name = "user"
+        to = "stdio"
+        "#
+    ))
+    .unwrap();
+    assert_eq!(config.console, Console::None);
+    let port = |name: &str, to| Port {
+        name: name.to_owned(),
+        to,
+    };
+    assert_eq!(
+        config.ports,
+        [
+            port("log", PortEnd::File(here.join("log.txt"))),
+            port("shell", PortEnd::Socket("/run/shell".into())),
+            port("user", PortEnd::Stdio),
+        ]
+    );
+    let port = "[[console]]\nname = \"log\"\nto = \"none\"\n";
+    let config = parse(&format!("{guest}{port}")).unwrap();
+    assert_eq!(config.console, Console::Stdio, "without one that says so");
+    let many: String = (0..17)
+        .map(|index| port.replace("log", &format!("log{index}")))
+        .collect();
+    let refusal = parse(&format!("{guest}{many}")).unwrap_err();
+    assert!(refusal.problem.contains("at most 16 ports"), "{refusal}");
+}
+
+#[test]
 fn what_is_left_out_has_its_default() {
     let mut config = parse("[guest]\nimage = \"Cargo.toml\"\n").unwrap();
     let (file, line) = config.guest.said_in.take().unwrap();
@@ -153,6 +198,24 @@ fn the_effective_configuration_reads_back_as_the_same() {
     for text in [
         "[guest]\nimage = \"Cargo.toml\"",
         "[guest]\npackage = \"hello\"\n[console]\nto = \"none\"",
+        r#"
+        [guest]
+        image = "Cargo.toml"
+        [[console]]
+        to = { file = "boot.log" }
+        [[console]]
+        name = "one \" two"
+        to = "stdio"
+        [[console]]
+        name = "socket"
+        to = { socket = "s" }
+        [[console]]
+        name = "file"
+        to = { file = "f" }
+        [[console]]
+        name = "none"
+        to = "none"
+        "#,
         r#"
         [guest]
         package = "hello"

@@ -1,0 +1,208 @@
+//! Consoles: the `[console]` table, or the `[[console]]` tables, which are the boot console and the ports of the virtio console.
+
+use super::Console;
+use super::leaf::{DeviceName, Leaf};
+use super::read::{Table, Value};
+use super::target::Target;
+use super::tree::Wrong;
+use hypercall_abi::console::MAX_PORTS;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// A port of the virtio console.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Port {
+    /// The name by which a guest opens it, 1 to 32 bytes.
+    pub name: String,
+    /// The host's end of it.
+    pub to: PortEnd,
+}
+
+/// The host's end of a port.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PortEnd {
+    /// The process's standard input and output; for one port, and only if the console does not have them.
+    Stdio,
+    /// Output appended to a file; no input.
+    File(PathBuf),
+    /// Output is thrown away; no input.
+    None,
+    /// A Unix socket that the VMM listens on, for one client at a time, which may go away and come back. Without one, output waits in the port's queue.
+    Socket(PathBuf),
+}
+
+/// `[console]`, or all `[[console]]`.
+pub(super) enum ConsoleTables {
+    One(OnlyTable),
+    Several(Vec<Spanned<Table<ConsoleTable>>>),
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnlyTable {
+    to: Option<Spanned<Target>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsoleTable {
+    name: Option<Value<DeviceName>>,
+    to: Option<Spanned<Target>>,
+}
+
+impl Default for ConsoleTables {
+    fn default() -> ConsoleTables {
+        ConsoleTables::One(OnlyTable::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for ConsoleTables {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ConsoleTables, D::Error> {
+        struct TablesVisitor;
+        impl<'de> Visitor<'de> for TablesVisitor {
+            type Value = ConsoleTables;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table, or several below [[console]]")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<ConsoleTables, A::Error> {
+                OnlyTable::deserialize(MapAccessDeserializer::new(table)).map(ConsoleTables::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<ConsoleTables, A::Error> {
+                let mut tables = Vec::new();
+                while let Some(table) = array.next_element()? {
+                    tables.push(table);
+                }
+                Ok(ConsoleTables::Several(tables))
+            }
+        }
+        deserializer.deserialize_any(TablesVisitor)
+    }
+}
+
+impl ConsoleTables {
+    /// The boot console and the ports, with relative paths resolved against `base`.
+    pub(super) fn into_consoles(self, base: &Path) -> Result<(Console, Vec<Port>), Wrong> {
+        let tables = match self {
+            ConsoleTables::One(table) => return Ok((boot(table.to, base)?, Vec::new())),
+            ConsoleTables::Several(tables) => tables,
+        };
+        let (mut console, mut ports, mut places) = (None, Vec::new(), Vec::new());
+        for table in tables {
+            let place = table.span();
+            let ConsoleTable { name, to } = table.into_inner().0;
+            match name {
+                Some(name) => {
+                    places.push(name.at.clone());
+                    ports.push(port(name, to, base)?);
+                }
+                None if console.is_none() => console = Some(boot(to, base)?),
+                None => {
+                    let problem = "there is a console without a name already; write name = \"NAME\" to make this one a port";
+                    return Err((place, problem.to_owned()));
+                }
+            }
+        }
+        let console = console.unwrap_or(Console::Stdio);
+        match check(&console, &ports) {
+            Ok(()) => Ok((console, ports)),
+            Err((index, problem)) => Err((places.swap_remove(index), problem)),
+        }
+    }
+}
+
+/// The console that calls write to.
+fn boot(to: Option<Spanned<Target>>, base: &Path) -> Result<Console, Wrong> {
+    let Some(to) = to else {
+        return Ok(Console::Stdio);
+    };
+    let place = to.span();
+    match to.into_inner() {
+        Target::Stdio => Ok(Console::Stdio),
+        Target::None => Ok(Console::None),
+        Target::File(path) => Ok(Console::File(base.join(path))),
+        Target::Socket(_) => Err((
+            place,
+            "the console that calls write to cannot be a socket, but a port can; write [[console]] with name = \"NAME\"".to_owned(),
+        )),
+    }
+}
+
+fn port(name: Value<DeviceName>, to: Option<Spanned<Target>>, base: &Path) -> Result<Port, Wrong> {
+    let Some(to) = to else {
+        let problem = "a port needs an end on the host; write to = \"stdio\", to = \"none\", to = { file = \"PATH\" } or to = { socket = \"PATH\" }";
+        return Err((name.at, problem.to_owned()));
+    };
+    let place = to.span();
+    let to = match to.into_inner() {
+        Target::Stdio => PortEnd::Stdio,
+        Target::None => PortEnd::None,
+        Target::File(path) => PortEnd::File(base.join(path)),
+        Target::Socket(path) => PortEnd::Socket(socket(place, base.join(path))?),
+    };
+    Ok(Port {
+        name: name.value,
+        to,
+    })
+}
+
+/// The most bytes of a Unix socket's path.
+const MAX_SOCKET: usize = 107;
+
+fn socket(place: Range<usize>, path: PathBuf) -> Result<PathBuf, Wrong> {
+    match path.as_os_str().len() {
+        ..=MAX_SOCKET => Ok(path),
+        len => Err((
+            place,
+            format!(
+                "{} is {len} bytes long, and a socket's path is at most {MAX_SOCKET}; write a shorter one",
+                path.display()
+            ),
+        )),
+    }
+}
+
+/// Checks ports against each other and the console, and says which is wrong.
+///
+/// # Errors
+/// The port's index, and a sentence.
+pub(super) fn check(console: &Console, ports: &[Port]) -> Result<(), (usize, String)> {
+    let mut stdio = (*console == Console::Stdio).then_some("the console that calls write to");
+    for (index, port) in ports.iter().enumerate() {
+        let wrong = |problem: String| Err((index, problem));
+        if index >= usize::from(MAX_PORTS) {
+            return wrong(format!("a VM has at most {MAX_PORTS} ports; remove some"));
+        }
+        if let Err(problem) = DeviceName::read(&port.name) {
+            return wrong(problem);
+        }
+        let mut others = ports.iter().take(index);
+        if others.any(|other| other.name == port.name) {
+            return wrong(format!(
+                "another port is called {:?} too; write another name",
+                port.name
+            ));
+        }
+        let mut others = ports.iter().take(index);
+        match &port.to {
+            PortEnd::Stdio => {
+                if let Some(owner) = stdio.replace("another port") {
+                    return wrong(format!(
+                        "{owner} has standard input and output already; send one of the two elsewhere, such as the console by a [[console]] with to = \"none\""
+                    ));
+                }
+            }
+            PortEnd::Socket(_) if others.any(|other| other.to == port.to) => {
+                return wrong("another port has this socket too; write another path".to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
