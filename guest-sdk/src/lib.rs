@@ -56,6 +56,7 @@ pub mod paging;
 pub mod panic;
 pub mod platform;
 pub mod random;
+pub mod rng;
 pub mod shutdown;
 mod stack;
 #[cfg(not(any(pv_guest, target_os = "none")))]

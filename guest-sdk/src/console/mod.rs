@@ -7,16 +7,21 @@
 //! What cannot be written, because the VM has no console or its other end is gone, is dropped silently by the macros
 //! and reported by [`Stdout::write_all`].
 //!
+//! [Ports](Port) are further streams, over the virtio console, where the VM has one.
+//!
 //! The streams implement the traits of `embedded-io` and `embedded-io-async`.
 
 mod input;
 mod io;
 mod output;
+mod port;
+mod ports;
 
 pub use input::{Lines, Stdin, stdin};
-pub use io::ConsoleError;
+pub use io::{ConsoleError, PortError};
 pub use output::{Stderr, Stdout, stderr, stdout};
 pub(crate) use output::{flush, flush_in_panic};
+pub use port::{OpenError, Port, Reader, Writer};
 
 #[doc(hidden)]
 pub use output::{print, print_error};
