@@ -3,6 +3,7 @@
 mod arguments;
 mod block;
 mod console;
+mod console_ports;
 mod devices;
 mod faults;
 mod idle;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use vmm::config::{Config, Console, Disk, Image, Link, Net, Transport};
+use vmm::config::{Config, Console, Disk, Image, Link, Net, Port, PortEnd, Transport};
 use vmm::stats::ExitKind;
 use vmm::{End, Outcome, StopReason, Vm};
 
@@ -95,6 +95,14 @@ impl Boot {
         let mut card = Net::new(&name, link);
         card.mac = Some([2, 0, 0, 0, 0, 1]);
         self.config.nets.push(card);
+        self
+    }
+
+    /// With a port of the virtio console.
+    #[must_use]
+    pub fn port(mut self, name: &str, to: PortEnd) -> Boot {
+        let name = name.to_owned();
+        self.config.ports.push(Port { name, to });
         self
     }
 

@@ -6,7 +6,9 @@ use std::sync::OnceLock;
 use vmm::config::Image;
 
 /// The binaries of the package `test-guests`.
-pub const GUESTS: [&str; 6] = ["devices", "disks", "executor", "hostile", "net", "works"];
+pub const GUESTS: [&str; 8] = [
+    "devices", "disks", "executor", "hostile", "net", "ports", "tasks", "works",
+];
 
 /// The environment variable that names a directory with the images, already built.
 pub const GUESTS_VARIABLE: &str = "TRAPLESS_GUESTS";

@@ -94,6 +94,8 @@ mod tests {
         );
         let rng = missing(&[kind::RNG], &[kind::BLOCK]).unwrap();
         assert!(rng.contains("rng = true in [machine]"), "{rng}");
+        let console = missing(&[kind::CONSOLE], &[]).unwrap();
+        assert!(console.contains("a [[console]] with name"), "{console}");
         let unknown = missing(&[63], &[]).unwrap();
         assert!(unknown.contains("ID 63"), "{unknown}");
         let nowhere = super::missing(&Note::DEFAULT.needs(1), [].into_iter(), None).unwrap();

@@ -21,7 +21,6 @@ pub(crate) const BUFFERS: u64 = RAM_BASE + 0x4_0000;
 /// A descriptor's flags.
 pub(crate) const NEXT: u16 = 1;
 pub(crate) const WRITE: u16 = 2;
-pub(crate) const INDIRECT: u16 = 4;
 
 /// A descriptor (virtio 1.2, 2.7.5).
 #[derive(Clone, Copy, Debug, Default, IntoBytes, Immutable)]
