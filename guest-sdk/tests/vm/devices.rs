@@ -8,7 +8,9 @@ use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
+use embassy_futures::join::join;
 use guest_sdk::abi::Status;
+use guest_sdk::rng::{Rng, RngError};
 use guest_sdk::time::Duration;
 use guest_sdk::virtio::{
     Completion, Data, Device, Queue, Setup, SetupError, Shape, SharedQueue, device, kind, settle,
@@ -185,4 +187,28 @@ pub fn a_refused_setup_gives_the_device_back() {
     let no_queue = setup.start().err();
     assert_eq!(no_queue, Some(SetupError::Refused(Status::BAD_ARGUMENT)));
     rng(8);
+}
+
+/// Buffers of all lengths, by one who blocks and by tasks.
+pub fn the_driver_of_random_numbers_fills_buffers() {
+    let rng = Rng::open().unwrap();
+    assert_eq!(Rng::open().err(), Some(RngError::Setup(SetupError::Taken)));
+    rng.fill(&mut []).unwrap();
+    let mut long = vec![0; 100_000];
+    rng.fill(&mut long).unwrap();
+    assert!(
+        long.chunks(1000)
+            .all(|piece| piece.iter().any(|byte| *byte != 0))
+    );
+    let task = async || {
+        let mut bytes = vec![0; 32];
+        for _ in 0..50 {
+            rng.fill_async(&mut bytes).await.unwrap();
+        }
+        bytes
+    };
+    let (one, other) = executor::block_on(join(task(), task()));
+    all_differ(vec![one, other]);
+    drop(rng);
+    Rng::open().unwrap().fill(&mut [0]).unwrap();
 }

@@ -21,6 +21,7 @@ guest_sdk::test_main!(
     devices::the_executor_looks_at_queues,
     devices::a_queue_is_reset_with_requests_in_flight,
     devices::a_refused_setup_gives_the_device_back,
+    devices::the_driver_of_random_numbers_fills_buffers,
     events::a_notification_crosses_vcpus,
     events::a_deadline_ends_a_wait,
     faults::a_breakpoint_is_survived,
