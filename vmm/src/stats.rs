@@ -64,10 +64,10 @@ pub struct DeviceStats {
     pub kicks: u64,
     /// How often it told the guest.
     pub events: u64,
-    /// TSC ticks from taking a request to answering it: their sum.
-    pub ticks: u64,
-    /// The most that one took.
-    pub most_ticks: u64,
+    /// From taking a request to answering it: the sum of all.
+    pub busy: Duration,
+    /// The longest of them.
+    pub longest: Duration,
     /// Why it stopped serving, the last time it did: what the driver did wrong.
     pub broken: Option<&'static str>,
 }
@@ -79,6 +79,13 @@ impl DeviceStats {
             name: name.to_owned(),
             ..DeviceStats::default()
         }
+    }
+
+    /// From taking a request to answering it, in the mean; `None` without any.
+    #[must_use]
+    pub fn mean(&self) -> Option<Duration> {
+        let ns = self.busy.as_nanos().checked_div(self.requests.into())?;
+        Some(Duration::from_nanos(ns.try_into().unwrap_or(u64::MAX)))
     }
 }
 

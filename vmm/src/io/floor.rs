@@ -102,10 +102,11 @@ impl Floor {
             }
             Order::End => {
                 self.over = true;
+                let ns_per_tick = self.shared.clock.ns_per_tick();
                 for (index, station) in (0..).zip(std::mem::take(&mut self.stations)) {
                     let mut sources =
                         Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
-                    self.stats.push(station.end(&mut sources));
+                    self.stats.push(station.end(&mut sources, ns_per_tick));
                 }
             }
         }

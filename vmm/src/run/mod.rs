@@ -1,6 +1,7 @@
 //! Running a VM as a command does: build the image, run it, pass signals on, say on standard error how it ended, and turn that into an
 //! exit code. The VM itself is [`Vm`]'s business.
 
+mod devices;
 mod record;
 mod signals;
 pub mod summary;

@@ -16,6 +16,7 @@
 //! | `calls` | for each call that was made, by name: `made`, of these `refused` (not answered OK), `polled` (without an exit) and `batched` |
 //! | `unknown_calls` | calls whose number means nothing |
 //! | `times` | for each call that was made, by name, and for each way it was carried, `trapped`, `polled` or `batched`: [`whole`, `guest`, `transport` and `handler`](CallTimes), each null where it is not known and else `count`, `p50_ns`, `p99_ns` (null where fewer than ten calls lie beyond it), `max_ns`, in nanoseconds |
+//! | `devices` | for each device, in order of the device table, if a driver made any of them work: `kind`, `name`, `requests` (answered), `dropped` (packets that went nowhere), `kicks`, `events`, `mean_ns` and `max_ns` (from taking a request to answering it; null without any), `broken` (why it stopped serving, the last time it did) |
 //! | `vcpus` | for each vCPU that was started, in order: `index`, `cpu_ns`, the processor time of its thread in nanoseconds |
 //! | `poller` | `wakes` (how often it was woken for this VM), `awake_ns` (for how long in all), `awake_share` (of the time to the end, 0 to 1), `cpu_ns` (the processor time of its thread meanwhile) |
 //! | `to_first_call_ns` | nanoseconds from the start to the first call |
@@ -23,6 +24,7 @@
 //!
 //! Addresses are strings such as `"0x201000"`: a JSON number does not hold 64 bits everywhere.
 
+use super::devices::Device;
 use super::{Ended, signals, table};
 use crate::fault::{Cause, Fault, Panic, Registers};
 use crate::stats::{CallCount, CallTimes, ExitKind, Latency, Stats};
@@ -47,6 +49,7 @@ pub(super) struct Summary {
     calls: Option<BTreeMap<&'static str, Count>>,
     unknown_calls: Option<u64>,
     times: Option<BTreeMap<&'static str, BTreeMap<&'static str, Times>>>,
+    devices: Option<Vec<Device>>,
     vcpus: Option<Vec<Processor>>,
     poller: Option<Poller>,
     to_first_call_ns: Option<u64>,
@@ -186,6 +189,7 @@ impl Summary {
             calls: Some(counts.collect()),
             unknown_calls: Some(stats.unknown_calls),
             times: stats.times.as_deref().map(times),
+            devices: Some(stats.devices.iter().map(Device::of).collect()),
             vcpus: Some(stats.vcpu_cpu.iter().map(Processor::of).collect()),
             poller: Some(Poller::of(stats)),
             to_first_call_ns: stats.to_first_call.map(nanos),

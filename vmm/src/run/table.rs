@@ -2,12 +2,13 @@
 //!
 //! [`CallTimes`] says what the parts of a call's time are.
 
+use super::devices;
 use crate::stats::{CallTimes, ExitKind, Latency, Stats};
 use hypercall_abi::call;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Exits by kind, calls by name, and times: what did not happen is left out.
+/// Exits by kind, calls by name, devices, and times: what did not happen is left out.
 pub(super) fn render(stats: &Stats) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -47,6 +48,7 @@ fn write(text: &mut String, stats: &Stats) -> std::fmt::Result {
     if let Some(times) = stats.times.as_deref().filter(|times| !times.is_empty()) {
         write_times(text, times)?;
     }
+    devices::write(text, &stats.devices)?;
     for (index, used) in &stats.vcpu_cpu {
         let name = format!("vcpu {index} cpu");
         writeln!(text, "{name:18}{:>12}", millis(*used))?;
@@ -95,7 +97,7 @@ fn write_times(text: &mut String, all: &[CallTimes]) -> std::fmt::Result {
 }
 
 /// A length of time in the unit that suits it; a dash where it is not known.
-fn length(time: Option<Duration>) -> String {
+pub(super) fn length(time: Option<Duration>) -> String {
     let Some(time) = time else {
         return "-".to_owned();
     };

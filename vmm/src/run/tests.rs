@@ -164,6 +164,7 @@ fn an_exit_is_recorded() {
                 "handler": {"count": 2, "p50_ns": 700, "p99_ns": null, "max_ns": 800},
             }}},
             "vcpus": [{"index": 0, "cpu_ns": 1_000_000}],
+            "devices": [],
             "poller": {"wakes": 1, "awake_ns": 375_000, "awake_share": 0.25, "cpu_ns": 350_000},
             "to_first_call_ns": null,
             "to_end_ns": 1_500_000,

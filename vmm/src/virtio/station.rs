@@ -8,6 +8,7 @@ use crate::stats::DeviceStats;
 use hypercall_abi::Status;
 use hypercall_abi::device::{QueueSetup, feature};
 use std::sync::Arc;
+use std::time::Duration;
 use vmm_sys_util::epoll::EventSet;
 
 /// What a driver's call asks for.
@@ -36,6 +37,9 @@ pub(crate) struct Station {
     /// How often the configuration space was changed.
     changes: u32,
     stats: DeviceStats,
+    /// TSC ticks that requests took: of all, and of the longest.
+    ticks: u64,
+    most_ticks: u64,
 }
 
 impl Station {
@@ -63,6 +67,8 @@ impl Station {
             broken: false,
             changes: 0,
             stats,
+            ticks: 0,
+            most_ticks: 0,
         }
     }
 
@@ -233,14 +239,17 @@ impl Station {
             self.stats.dropped = self.stats.dropped.wrapping_add(counts.dropped);
             self.stats.kicks = self.stats.kicks.wrapping_add(counts.kicks);
             self.stats.events = self.stats.events.wrapping_add(counts.events);
-            self.stats.ticks = self.stats.ticks.wrapping_add(counts.ticks);
-            self.stats.most_ticks = self.stats.most_ticks.max(counts.most_ticks);
+            self.ticks = self.ticks.wrapping_add(counts.ticks);
+            self.most_ticks = self.most_ticks.max(counts.most_ticks);
         }
     }
 
     /// The VM has ended: what the device did.
-    pub fn end(mut self, sources: &mut Sources) -> DeviceStats {
+    pub fn end(mut self, sources: &mut Sources, ns_per_tick: f64) -> DeviceStats {
         self.reset(sources);
+        // A conversion from `f64` saturates.
+        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns_per_tick) as u64);
+        (self.stats.busy, self.stats.longest) = (time(self.ticks), time(self.most_ticks));
         self.stats
     }
 }
