@@ -84,6 +84,19 @@ fn every_vcpu_has_a_queue() {
 }
 
 #[test]
+fn the_trapped_side_has_the_same_disk() {
+    require_kvm!();
+    let image = image();
+    let finished = boot(&["trapped"], image.path()).trapped().run();
+    finished.passed();
+    // 20 sectors: the command's seven registers, and for each sector its status and its words.
+    let exits = finished.exits(ExitKind::Port);
+    assert!(exits >= 47, "{exits}");
+    let bytes = std::fs::read(image.path()).unwrap();
+    assert_eq!(bytes[40 * 512..43 * 512], [0x5a; 1536]);
+}
+
+#[test]
 fn a_read_only_disk_is_shared_and_stays_as_it_is() {
     require_kvm!();
     let image = image();

@@ -3,19 +3,31 @@
 use crate::Error;
 use crate::config::Config;
 use crate::virtio::net::Card;
-use crate::virtio::{Block, Console, Device, Rng};
+use crate::virtio::{Block, Console, Device, Disk, Rng};
 use hypercall_abi::device::kind;
 use hypercall_abi::note::Note;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-/// Opens every device, in the order of the device table.
+/// The devices of a VM.
+pub(crate) struct Opened {
+    /// All of them, in the order of the device table.
+    pub devices: Vec<Box<dyn Device>>,
+    /// The first disk.
+    pub disk: Option<Arc<Disk>>,
+}
+
+/// Opens every device.
 ///
 /// # Errors
 /// What the host refuses: a file, a socket, a network.
-pub(crate) fn open(config: &Config) -> Result<Vec<Box<dyn Device>>, Error> {
+pub(crate) fn open(config: &Config) -> Result<Opened, Error> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
+    let mut first = None;
     for disk in &config.disks {
-        devices.push(Box::new(Block::open(disk, config.machine.vcpus)?));
+        let block = Block::open(disk, config.machine.vcpus)?;
+        first.get_or_insert_with(|| Arc::clone(block.disk()));
+        devices.push(Box::new(block));
     }
     for net in &config.nets {
         devices.push(Box::new(Card::open(&config.guest.image, net)?));
@@ -26,7 +38,10 @@ pub(crate) fn open(config: &Config) -> Result<Vec<Box<dyn Device>>, Error> {
     if config.machine.rng {
         devices.push(Box::new(Rng::default()));
     }
-    Ok(devices)
+    Ok(Opened {
+        devices,
+        disk: first,
+    })
 }
 
 /// A sentence about a device that an image cannot do without and that is not there: what its note says and where, what the configuration

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::config::{Config, Transport};
 use crate::console::Console;
-use crate::devices;
+use crate::devices::{self, Opened};
 use crate::doorbell::Doorbells;
 use crate::image::Plan;
 use crate::kvm::{self, Processor, refused};
@@ -103,7 +103,7 @@ impl Vm {
                 "it needs ABI features {missing:#x}, which this VM does not offer{cure}"
             )));
         }
-        let devices = devices::open(config)?;
+        let Opened { devices, disk } = devices::open(config)?;
         let identities: Vec<Identity> = devices.iter().map(|device| device.identity()).collect();
         let kinds = identities.iter().map(|identity| identity.kind);
         if let Some(problem) = devices::missing(&plan.note, kinds, config.guest.said_in.as_ref()) {
@@ -148,7 +148,7 @@ impl Vm {
             memory,
             clock,
             console,
-            trapped: config.machine.trapped.then(Trapped::new),
+            trapped: config.machine.trapped.then(|| Trapped::new(disk)),
             limits: config.limits.clone(),
             slots,
             stack: (layout.stack_start, layout.stack_end),

@@ -10,6 +10,7 @@
 //! | the time of day | [`rtc::read`] | [`SystemTime::now`](crate::time::SystemTime::now) |
 //! | the time that passes | [`pit::read`] | [`Instant::now`](crate::time::Instant::now) |
 //! | a timer | [`pit::oneshot`] and [`interrupt::halt`] | [`event::wait`](crate::event::wait) with a deadline |
+//! | a disk | [`ata::read`], [`ata::write`] | [`block::Disk`](crate::block::Disk) |
 //! | masking | [`interrupt::disable`] and [`interrupt::enable`] | a word of the guest's own |
 //! | forgetting translations | [`translation::invlpg`] | [`calls::mmu_flush`](crate::calls::mmu_flush) |
 //! | what machine this is | [`msr::read`], [`cpuid`] | [`platform::boot`](crate::platform::boot) |
@@ -17,6 +18,7 @@
 //! `cpuid` cannot be made to fault at ring 3 on every host, so it is left to the host's KVM, which leaves the guest for it too.
 //! The host reads an instruction where RAM is mapped at its own addresses: privileged code elsewhere gets its exception.
 
+pub mod ata;
 pub mod interrupt;
 pub mod msr;
 pub mod pic;

@@ -4,6 +4,7 @@
 //! them; what a device does is its own file's, what an instruction does is [`privileged`]'s, how a vCPU's thread gets here is `vcpu`'s.
 //! There is no way to inject an interrupt into ring 3: a guest that was woken from `hlt` asks the interrupt controller which it was.
 
+mod ata;
 mod instruction;
 mod msr;
 mod pic;
@@ -13,13 +14,15 @@ mod rtc;
 mod uart;
 
 use crate::shared::lock;
+use crate::virtio::Disk;
+use ata::Ata;
 pub(crate) use instruction::{LONGEST, Operation, decode};
 use pic::Pic;
 use pit::Pit;
 pub(crate) use privileged::{Effect, Privileged, Surroundings};
 use rtc::Rtc;
 use std::ops::RangeInclusive;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use uart::Uart;
 
@@ -27,11 +30,13 @@ use uart::Uart;
 pub(crate) const FLOATING: u8 = 0xff;
 
 /// The ports that devices answer: those that ring 3 is let through to.
-pub(crate) const PORTS: [RangeInclusive<u16>; 5] = [
+pub(crate) const PORTS: [RangeInclusive<u16>; 7] = [
     pic::COMMAND..=pic::DATA,
     pit::FIRST..=pit::COMMAND,
     rtc::INDEX..=rtc::DATA,
     pic::COMMAND2..=pic::DATA2,
+    ata::DATA..=ata::LAST,
+    ata::CONTROL..=ata::CONTROL,
     uart::FIRST..=uart::LAST,
 ];
 
@@ -57,6 +62,7 @@ pub(crate) enum Interrupt {
 pub(crate) struct Wide;
 
 struct Devices {
+    ata: Ata,
     pic: Pic,
     pit: Pit,
     rtc: Rtc,
@@ -64,9 +70,11 @@ struct Devices {
 }
 
 impl Trapped {
-    pub fn new() -> Trapped {
+    /// The devices; `disk` is the one that is on the ATA channel.
+    pub fn new(disk: Option<Arc<Disk>>) -> Trapped {
         Trapped {
             devices: Mutex::new(Devices {
+                ata: Ata::new(disk),
                 pic: Pic::new(),
                 pit: Pit::new(),
                 rtc: Rtc::new(),
@@ -83,6 +91,10 @@ impl Trapped {
     pub fn read(&self, port: u16, data: &mut [u8]) -> Result<(), Wide> {
         if !is_device(port) {
             data.fill(FLOATING);
+            return Ok(());
+        }
+        if port == ata::DATA {
+            lock(&self.devices).ata.take(data);
             return Ok(());
         }
         let [byte] = data else {
@@ -102,6 +114,10 @@ impl Trapped {
     /// [`Wide`].
     pub fn write(&self, port: u16, data: &[u8]) -> Result<Option<u8>, Wide> {
         if !is_device(port) {
+            return Ok(None);
+        }
+        if port == ata::DATA {
+            lock(&self.devices).ata.give(data);
             return Ok(None);
         }
         let [byte] = *data else {
@@ -155,6 +171,7 @@ impl Devices {
             pit::FIRST..=pit::COMMAND => self.pit.read(port, now),
             rtc::INDEX | rtc::DATA => self.rtc.read(port, time_of_day()),
             uart::FIRST..=uart::LAST => self.uart.read(port),
+            ata::DATA..=ata::LAST | ata::CONTROL => self.ata.read(port),
             _ => FLOATING,
         }
     }
@@ -165,6 +182,7 @@ impl Devices {
             pit::FIRST..=pit::COMMAND => self.pit.write(port, value, now),
             rtc::INDEX | rtc::DATA => self.rtc.write(port, value, time_of_day()),
             uart::FIRST..=uart::LAST => return self.uart.write(port, value),
+            ata::DATA..=ata::LAST | ata::CONTROL => self.ata.write(port, value),
             _ => {}
         }
         None
@@ -191,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_timer_interrupt_comes_once_it_is_unmasked() {
-        let trapped = Trapped::new();
+        let trapped = Trapped::new(None);
         write(&trapped, 0x43, 0x30);
         write(&trapped, 0x40, 1);
         write(&trapped, 0x40, 0);
@@ -212,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_serial_port_interrupts_too() {
-        let trapped = Trapped::new();
+        let trapped = Trapped::new(None);
         write(&trapped, 0x21, 0xef);
         write(&trapped, 0x3f9, 2);
         assert_eq!(write(&trapped, 0x3f8, b'a'), Some(b'a'));
@@ -221,7 +239,7 @@ mod tests {
 
     #[test]
     fn nothing_a_guest_writes_stops_it() {
-        let trapped = Trapped::new();
+        let trapped = Trapped::new(None);
         let ports: Vec<u16> = PORTS.into_iter().flatten().collect();
         let mut state = 3_u64;
         for _ in 0..200_000 {
@@ -237,7 +255,7 @@ mod tests {
 
     #[test]
     fn ports_that_float_and_accesses_that_are_too_wide() {
-        let trapped = Trapped::new();
+        let trapped = Trapped::new(None);
         let mut bytes = [0; 4];
         assert_eq!(trapped.read(0x80, &mut bytes), Ok(()));
         assert_eq!(bytes, [FLOATING; 4]);

@@ -17,7 +17,7 @@ mod rng;
 mod station;
 mod table;
 
-pub(crate) use block::Block;
+pub(crate) use block::{Block, Disk};
 pub(crate) use chain::Chain;
 pub(crate) use console::Console;
 pub(crate) use queue::{Queue, Raise};

@@ -25,7 +25,7 @@ const DIRECT_ALIGNMENT: u32 = 4096;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// An open disk.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     /// Through the page cache.
     file: File,
     direct: Option<Direct>,
@@ -134,8 +134,21 @@ impl Disk {
         Ok(())
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Makes what was written durable.
+    pub fn sync(&self) -> io::Result<()> {
         Ok(fdatasync(&self.file)?)
+    }
+
+    /// Copies from the disk; says whether it could.
+    pub fn read_bytes(&self, at: u64, bytes: &mut [u8]) -> bool {
+        self.file.read_exact_at(bytes, at).is_ok()
+    }
+
+    /// Copies to the disk; says whether it could.
+    pub fn write_bytes(&self, at: u64, bytes: &[u8]) -> bool {
+        self.reaches(at.saturating_add(bytes.len() as u64))
+            && self.file.write_all_at(bytes, at).is_ok()
+            && (!self.writethrough || self.sync().is_ok())
     }
 
     /// Gives storage back. A file system that cannot leaves it as it is, which is allowed.

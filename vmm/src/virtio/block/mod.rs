@@ -15,7 +15,7 @@ use crate::config::{self, Backend};
 use crate::io::Sources;
 use crate::memory::Vectors;
 use crate::rate::Limit;
-use disk::Disk;
+pub(crate) use disk::Disk;
 use hypercall_abi::device::kind;
 use request::{Copied, HEADER, Request, SEGMENT, SERIAL, Status};
 use std::io::ErrorKind;
@@ -112,6 +112,11 @@ impl Block {
             free: (0..DEPTH).collect(),
             told: 0,
         })
+    }
+
+    /// The disk itself.
+    pub fn disk(&self) -> &Arc<Disk> {
+        &self.disk
     }
 
     /// Whether another request can be begun now.

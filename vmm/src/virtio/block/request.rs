@@ -90,7 +90,7 @@ pub(super) struct Copied {
 
 /// What a disk can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Its bytes, a multiple of [`SECTOR`].
     pub capacity: u64,
     pub read_only: bool,

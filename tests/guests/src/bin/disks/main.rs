@@ -23,6 +23,7 @@ fn main() {
         "cursor" => use_it::cursor(),
         "read-only" => use_it::read_only(),
         "every-vcpu" => use_it::every_vcpu(),
+        "trapped" => use_it::trapped(),
         "truncated" => use_it::truncated(),
         "refusing" => use_it::refusing(),
         "reads" => load::reads(),

@@ -7,6 +7,7 @@ use embedded_io::{Read, Seek, SeekFrom, Write};
 use guest_sdk::block::{Cursor, Disk, Error};
 use guest_sdk::executor::{block_on, run};
 use guest_sdk::thread;
+use guest_sdk::trapped::ata;
 use test_guests::{arg, arg_number, check};
 
 fn disk() -> Disk {
@@ -207,5 +208,38 @@ pub fn refusing() {
     check!(
         disk.read_blocking(3, vec![0; 512]) == Ok(pattern(3, 1)),
         "a read"
+    );
+}
+
+/// The same disk, by calls and by ports.
+pub fn trapped() {
+    check!(ata::sectors() == Ok(256), "{:?}", ata::sectors());
+    let disk = disk();
+    let mut bytes = vec![0; 20 * 512];
+    check!(ata::read(30, &mut bytes) == Ok(()), "a read by ports");
+    check!(bytes == pattern(30, 20), "the sectors");
+    check!(
+        disk.read_blocking(30, vec![0; 20 * 512]) == Ok(bytes),
+        "the same"
+    );
+    check!(ata::write(40, &[0x5a; 1536]) == Ok(()), "a write by ports");
+    check!(ata::flush() == Ok(()), "a flush");
+    check!(
+        disk.read_blocking(40, vec![0; 1536]) == Ok(vec![0x5a; 1536]),
+        "is seen"
+    );
+    check!(disk.write_blocking(50, vec![0x77; 512]).is_ok(), "a write");
+    let mut sector = [0; 512];
+    check!(
+        ata::read(50, &mut sector) == Ok(()) && sector == [0x77; 512],
+        "is seen by ports"
+    );
+    check!(
+        ata::read(255, &mut [0; 1024]) == Err(ata::Failed),
+        "beyond the end"
+    );
+    check!(
+        ata::read(0, &mut [0; 511]) == Err(ata::Failed),
+        "no sectors"
     );
 }
