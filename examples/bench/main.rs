@@ -16,6 +16,7 @@ extern crate alloc;
 
 #[path = "../../vmm/src/bench/block.rs"]
 mod block;
+mod disk;
 #[path = "../../vmm/src/histogram.rs"]
 mod histogram;
 mod program;

@@ -3,7 +3,7 @@
 
 use crate::block::{Run, now};
 use crate::window::{MOST_PAGES, Window};
-use crate::{program, trapped};
+use crate::{disk, program, trapped};
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +46,9 @@ pub const ROWS: &[Row] = &[
     ("notify/word", |run| ping(run, spin_for)),
     ("notify/wait", |run| ping(run, wait_for)),
     ("mask/word", |run| run.over(mask_and_unmask)),
+    ("disk/1", disk::one),
+    ("disk/32", disk::many),
+    ("disk/ata", disk::by_ports),
     ("program/called", program::called),
     ("program/trapped", program::trapped),
     ("touch", program::touch),

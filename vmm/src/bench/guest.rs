@@ -1,6 +1,7 @@
 //! The measured VM: runs the benchmark's guest, tells it what to do and reads what it says.
 
 use super::block::Plan;
+use super::floor::disk;
 use super::host;
 use super::statistics::Distribution;
 use crate::config::{self, Config, Transport};
@@ -8,6 +9,7 @@ use crate::console::Console;
 use crate::stats::Stats;
 use crate::{End, Error, Outcome, Vm};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
@@ -77,7 +79,11 @@ impl Guest {
         };
         let (its_input, input) = pipe().map_err(os)?;
         let (output, its_output) = pipe().map_err(os)?;
-        let config = setup.config(image);
+        let mut config = setup.config(image);
+        let disk = disk::image()?;
+        // The VM opens it by itself.
+        let path = format!("/proc/self/fd/{}", disk.as_raw_fd());
+        config.disks.push(config::Disk::new("disk0", path.into()));
         let console = || Ok(Console::piped(its_input.into(), its_output.into()));
         let vm = Vm::with_console(&config, image, console)?;
         let (tell, told) = channel();

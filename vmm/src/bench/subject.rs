@@ -3,7 +3,7 @@
 use super::Ground;
 use super::block::Run;
 use super::floor::program::Program;
-use super::floor::{bare, system, threads as pair};
+use super::floor::{bare, disk, system, threads as pair};
 use crate::config::{self, Config};
 use crate::{End, Error, Vm};
 use std::path::Path;
@@ -23,6 +23,16 @@ pub fn threads(ground: &Ground) -> Result<Subject, Error> {
 pub fn ring(ground: &Ground) -> Result<Subject, Error> {
     let cores = ground.cores;
     Ok(Box::new(move |run| pair::ring(run, cores)))
+}
+
+pub fn pread(_: &Ground) -> Result<Subject, Error> {
+    let file = disk::image()?;
+    Ok(Box::new(move |run| disk::read(run, &file)))
+}
+
+pub fn disk_ring(ground: &Ground) -> Result<Subject, Error> {
+    let (file, cores) = (disk::image()?, ground.cores);
+    Ok(Box::new(move |run| disk::ring(run, &file, cores)))
 }
 
 pub fn pipes(ground: &Ground) -> Result<Subject, Error> {

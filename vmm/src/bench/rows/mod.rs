@@ -1,9 +1,10 @@
-//! The table of rows: what is measured, where it runs, what it is held against. [`calls`], [`machine`] and [`floors`] have the entries.
+//! The table of rows: what is measured, where it runs, what it is held against. [`calls`], [`machine`], [`disks`] and [`floors`] have the entries.
 //!
 //! A new row is an entry here and, for work that the guest does not know yet, a function in `examples/bench/rows.rs`.
 
 use super::Ground;
 mod calls;
+mod disks;
 mod floors;
 mod machine;
 
@@ -135,7 +136,7 @@ const FLOOR: Row = Row {
 
 /// Every row, in the order it is shown in.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    [calls::ROWS, machine::ROWS, floors::ROWS]
+    [calls::ROWS, machine::ROWS, disks::ROWS, floors::ROWS]
         .into_iter()
         .flatten()
 }

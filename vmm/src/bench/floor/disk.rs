@@ -1,0 +1,218 @@
+//! A disk with nothing of ours around it: reads of a file in memory by this thread, and by another one that is asked through a ring.
+//!
+//! The ring is a split virtqueue's, and both of its threads do to memory what a driver and a device do: header, descriptors and entry are written,
+//! copied and acted upon, status and entry come back. Nobody is told of anything: each looks until it sees.
+
+use super::super::block::Run;
+use super::super::host::{Cores, pin, this_thread};
+use crate::Error;
+use crate::memory::{Memory, Vectors};
+use hypercall_abi::Gpa;
+use hypercall_abi::map::RAM_BASE;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::fs::File;
+use std::hint::spin_loop;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::thread;
+
+/// Bytes of a read.
+const BLOCK: usize = 4096;
+/// Bytes of the image: small enough for caches that hold a program's data.
+const IMAGE: u64 = 4 << 20;
+/// Requests in flight, as in the guest.
+const DEPTH: u16 = 32;
+/// Entries of the ring.
+const SIZE: u16 = 64;
+
+const HEADERS: u64 = RAM_BASE;
+const STATUSES: u64 = RAM_BASE + 0x1000;
+const DATA: u64 = RAM_BASE + 0x10_0000;
+
+/// An image in memory, every byte of which is there.
+pub fn image() -> Result<File, Error> {
+    let make = || {
+        let file = File::from(memfd_create("disk", MemfdFlags::CLOEXEC)?);
+        let block = vec![0x5a; BLOCK];
+        for at in (0..IMAGE).step_by(BLOCK) {
+            file.write_all_at(&block, at)?;
+        }
+        io::Result::Ok(file)
+    };
+    make().map_err(|source| os("making a disk's image in memory", source))
+}
+
+fn os(what: &str, source: io::Error) -> Error {
+    Error::Os {
+        what: what.to_owned(),
+        source,
+    }
+}
+
+/// Where the next read is: all over the image, as in the guest.
+fn after(place: u64) -> u64 {
+    (place + 1021 * BLOCK as u64) % IMAGE
+}
+
+/// Reads by this thread.
+pub fn read(run: &mut Run, file: &File) -> Result<(), Error> {
+    let (mut place, mut block) = (0, vec![0; BLOCK]);
+    let mut failed = Ok(());
+    run.over(|| {
+        place = after(place);
+        if let Err(error) = file.read_exact_at(&mut block, place) {
+            failed = Err(os("reading a disk's image", error));
+        }
+    });
+    failed
+}
+
+/// What two threads share.
+struct Ring {
+    memory: Arc<Memory>,
+    /// Three for each slot, of two words: an address; length, flags and the next one.
+    descriptors: Vec<[[AtomicU64; 2]; 3]>,
+    available: Entries<AtomicU16>,
+    used: Entries<[AtomicU32; 2]>,
+    over: AtomicBool,
+}
+
+/// One direction's entries, and how many there have been.
+#[repr(align(64))]
+struct Entries<T> {
+    index: AtomicU16,
+    entries: Vec<T>,
+}
+
+impl<T: Default> Entries<T> {
+    fn new() -> Entries<T> {
+        Entries {
+            index: AtomicU16::new(0),
+            entries: (0..SIZE).map(|_| T::default()).collect(),
+        }
+    }
+
+    fn entry(&self, index: u16) -> Option<&T> {
+        self.entries.get(usize::from(index % SIZE))
+    }
+}
+
+/// Reads by another thread, of which as many are in flight as in the guest. A round begins one and ends the oldest.
+pub fn ring(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
+    let ring = Ring {
+        memory: Arc::new(Memory::new(8 << 20)?),
+        descriptors: (0..DEPTH).map(|_| Default::default()).collect(),
+        available: Entries::new(),
+        used: Entries::new(),
+        over: AtomicBool::new(false),
+    };
+    thread::scope(|scope| {
+        let device = scope.spawn(|| {
+            pin(this_thread(), &[cores.second]);
+            ring.serve(file)
+        });
+        let (mut place, mut offered, mut seen) = (0, 0, 0);
+        for slot in 0..DEPTH {
+            place = after(place);
+            ring.offer(&mut offered, slot, place);
+        }
+        run.over(|| {
+            if let Some(slot) = ring.next(&mut seen, &device) {
+                place = after(place);
+                ring.offer(&mut offered, slot, place);
+            }
+        });
+        while seen != offered && ring.next(&mut seen, &device).is_some() {}
+        ring.over.store(true, Ordering::Release);
+        device
+            .join()
+            .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+            .map_err(|error| os("reading a disk's image", error))
+    })
+}
+
+impl Ring {
+    /// The driver: makes a request.
+    fn offer(&self, offered: &mut u16, slot: u16, place: u64) {
+        let header = HEADERS + u64::from(slot) * 16;
+        let mut bytes = [0; 16];
+        bytes[8..].copy_from_slice(&(place / 512).to_le_bytes());
+        // The memory is large enough for all slots.
+        let _ = self.memory.write(Gpa(header), &bytes);
+        let parts = [
+            (header, 16),
+            (DATA + u64::from(slot) * BLOCK as u64, BLOCK as u64),
+            (STATUSES + u64::from(slot), 1),
+        ];
+        let Some(descriptors) = self.descriptors.get(usize::from(slot)) else {
+            return;
+        };
+        for ([address, len], part) in descriptors.iter().zip(parts) {
+            address.store(part.0, Ordering::Relaxed);
+            len.store(part.1, Ordering::Relaxed);
+        }
+        if let Some(entry) = self.available.entry(*offered) {
+            entry.store(slot, Ordering::Relaxed);
+        }
+        *offered = offered.wrapping_add(1);
+        self.available.index.store(*offered, Ordering::Release); // after the entry; pairs with `serve`
+    }
+
+    /// The driver: waits for the next answer, and says of which request. `None`: there is nobody to answer.
+    fn next(
+        &self,
+        seen: &mut u16,
+        device: &thread::ScopedJoinHandle<io::Result<()>>,
+    ) -> Option<u16> {
+        while self.used.index.load(Ordering::Acquire) == *seen {
+            if device.is_finished() {
+                return None;
+            }
+            spin_loop();
+        }
+        let entry = self.used.entry(*seen)?;
+        *seen = seen.wrapping_add(1);
+        let slot = entry[0].load(Ordering::Relaxed) as u16;
+        let status: u8 = self.memory.load(Gpa(STATUSES + u64::from(slot))).ok()?;
+        (status == 0).then_some(slot)
+    }
+
+    /// The device: answers until it is over.
+    fn serve(&self, file: &File) -> io::Result<()> {
+        let refused = || io::Error::from(io::ErrorKind::InvalidData);
+        let mut vectors = Vectors::default();
+        let mut served = 0_u16;
+        while !self.over.load(Ordering::Acquire) {
+            if self.available.index.load(Ordering::Acquire) == served {
+                spin_loop();
+                continue;
+            }
+            let entry = self.available.entry(served).ok_or_else(refused)?;
+            let slot = entry.load(Ordering::Relaxed);
+            let descriptors = self.descriptors.get(usize::from(slot));
+            let [header, data, status] = descriptors.ok_or_else(refused)?;
+            let copy = |words: &[AtomicU64; 2]| {
+                let [address, len] = words;
+                let len = len.load(Ordering::Relaxed) as u32;
+                (Gpa(address.load(Ordering::Relaxed)), len)
+            };
+            let ((header, _), data, (status, _)) = (copy(header), copy(data), copy(status));
+            let header: [u64; 2] = self.memory.load(header).map_err(|_| refused())?;
+            let all = [data].into_iter();
+            let gathered = vectors.gather(&self.memory, all, 0, data.1.into());
+            gathered.map_err(|_| refused())?;
+            vectors.read(file.as_fd(), header[1] * 512)?;
+            self.memory.write(status, &[0]).map_err(|_| refused())?;
+            if let Some([id, len]) = self.used.entry(served) {
+                id.store(slot.into(), Ordering::Relaxed);
+                len.store(BLOCK as u32 + 1, Ordering::Relaxed);
+            }
+            served = served.wrapping_add(1);
+            self.used.index.store(served, Ordering::Release); // after the answer; pairs with `next`
+        }
+        Ok(())
+    }
+}

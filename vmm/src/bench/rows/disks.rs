@@ -1,0 +1,56 @@
+//! A disk, through virtio queues and through the ports of an emulated one.
+
+use super::super::guest::Setup;
+use super::super::subject;
+use super::{CALL, FLOOR, Place, Row, TRAPPED};
+
+/// The rows.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "disk/1",
+        operation: "read 4 KiB from a disk",
+        mechanism: "virtio, one at a time",
+        against: &["floor/pread", "disk/ata"],
+        place: Place::GuestPair(Setup::Auto, "disk/1"),
+        explain: "The guest reads a block of a disk whose file is in memory and waits for it, as a program without tasks does. The host looks at the \
+                  ring while it is busy, so that nothing traps. Its floor is this process reading the same from such a file: one thread, and no ring.",
+        ..CALL
+    },
+    Row {
+        name: "disk/32",
+        operation: "read 4 KiB from a disk",
+        mechanism: "virtio, 32 in flight",
+        against: &["floor/disk", "disk/ata"],
+        place: Place::GuestPair(Setup::Auto, "disk/32"),
+        explain: "The same with 32 reads in flight: each that has ended is followed by another one. Its floor is two threads of this process with the same \
+                  ring between them. Kicks and events together are at most one for a hundred reads, which a test asserts.",
+        ..CALL
+    },
+    Row {
+        name: "disk/ata",
+        operation: "read 4 KiB from a disk",
+        mechanism: "ATA, programmed I/O",
+        against: &["floor/exit"],
+        place: Place::Guest(Setup::Trapped, "disk/ata"),
+        explain: "The same file as a PC's first disk, driven as a kernel without DMA does it: seven registers for the command, and for each of eight \
+                  sectors a look at the status and one string instruction.",
+        ..TRAPPED
+    },
+    Row {
+        name: "floor/pread",
+        operation: "floors",
+        mechanism: "pread of 4 KiB",
+        place: Place::Host(subject::pread),
+        explain: "This process reads 4 KiB from a file in memory: the system call and the copy.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/disk",
+        operation: "floors",
+        mechanism: "two threads, a disk's ring",
+        place: Place::HostPair(subject::disk_ring),
+        explain: "Two threads of this process, each on its processor: one makes requests of 4 KiB in a split virtqueue, 32 in flight, the other reads them \
+                  from a file in memory. No hypervisor: the limit of any disk that another processor serves.",
+        ..FLOOR
+    },
+];
