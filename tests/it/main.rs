@@ -5,6 +5,7 @@ mod block;
 mod console;
 mod console_ports;
 mod devices;
+mod fat;
 mod faults;
 mod idle;
 mod images;

@@ -27,9 +27,7 @@ impl Boot {
     /// A guest of [`GUESTS`](crate::GUESTS), with its arguments: one vCPU, 16 MiB, every call class.
     #[must_use]
     pub fn guest(name: &str, args: &[&str]) -> Boot {
-        let mut boot = Boot::image(guest(name));
-        boot.config.guest.args = args.iter().map(ToString::to_string).collect();
-        boot
+        Boot::image(guest(name)).args(args)
     }
 
     /// Any image.
@@ -42,6 +40,13 @@ impl Boot {
             image: path.to_path_buf(),
             config,
         }
+    }
+
+    /// With these arguments.
+    #[must_use]
+    pub fn args(mut self, args: &[&str]) -> Boot {
+        self.config.guest.args = args.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// With this many vCPUs.

@@ -23,7 +23,7 @@ use vmm_sys_util::epoll::EventSet;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 /// Looks at the queues between two looks at the descriptors.
-const LOOKS: u32 = 16;
+const LOOKS: u32 = 256;
 
 /// Whose an event is, as its 32 bits of data say: the high eight.
 mod party {

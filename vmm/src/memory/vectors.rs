@@ -99,9 +99,14 @@ impl Vectors {
     /// # Errors
     /// The kernel's.
     pub fn read(&self, file: BorrowedFd, at: u64) -> io::Result<u64> {
-        let (list, count) = self.parts();
-        // SAFETY: `count` vectors, each inside the mapping that `memory` keeps; any bytes may be written there at any time.
-        let read = unsafe { libc::preadv2(file.as_raw_fd(), list, count as i32, offset(at)?, 0) };
+        let (file, at) = (file.as_raw_fd(), offset(at)?);
+        // SAFETY: vectors inside the mapping that `memory` keeps; any bytes may be written there at any time.
+        let read = unsafe {
+            match &self.list[..] {
+                [one] => libc::pread(file, one.iov_base, one.iov_len, at),
+                list => libc::preadv(file, list.as_ptr(), list.len() as i32, at),
+            }
+        };
         u64::try_from(read).map_err(|_| io::Error::last_os_error())
     }
 
