@@ -10,7 +10,7 @@ pub(crate) use hypercall_abi::words::{EntryWords, LineWords, RingWords, TimesWor
 use hypercall_abi::{Gpa, Status};
 use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
 use std::mem::offset_of;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// Copies six arguments, each once.
 pub(crate) fn copy(args: &[AtomicU64; 6]) -> [u64; 6] {
@@ -42,7 +42,20 @@ unsafe impl AtomicWords for RingWords {}
 // SAFETY: 2 × 4 + 2 × 8 + 5 × 8 = 64 bytes of atomics, as the assertion on its size confirms.
 unsafe impl AtomicWords for TimesWords {}
 
+// SAFETY: two bytes, one atomic.
+unsafe impl AtomicWords for AtomicU16 {}
+
 impl Memory {
+    /// A word of a queue's rings, in the guest's own part of memory. 2-byte aligned.
+    ///
+    /// # Errors
+    /// [`Status::BAD_ADDRESS`].
+    #[inline]
+    pub(crate) fn word16(&self, at: Gpa) -> Result<&AtomicU16, Status> {
+        self.buffer(at.0, 2)?;
+        Ok(self.atomics(at, 1)?.first().ok_or(OutOfRange)?)
+    }
+
     /// A vCPU's call line.
     #[inline]
     pub(crate) fn line(&self, vcpu: u32) -> Result<&LineWords, OutOfRange> {

@@ -8,6 +8,7 @@ use crate::memory::Memory;
 use hypercall_abi::device::QueueSetup;
 use hypercall_abi::{Gpa, Status};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use virtio_queue::{QueueOwnedT, QueueT};
 use vm_memory::GuestAddress;
 
@@ -41,6 +42,8 @@ pub(crate) struct Queue {
     raise: Arc<dyn Raise>,
     vcpu: u32,
     event: u64,
+    /// Where the driver says how much it has made available.
+    index: Gpa,
     pub counts: Counts,
 }
 
@@ -80,6 +83,7 @@ impl Queue {
             raise,
             vcpu: setup.vcpu,
             event,
+            index: Gpa(setup.available.0.wrapping_add(2)),
             counts: Counts::default(),
         })
     }
@@ -99,6 +103,11 @@ impl Queue {
     /// # Errors
     /// [`Broken`].
     pub fn pop(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
+        // First, because there is nothing most of the times: acquires what the driver wrote before it.
+        let index = self.memory.word16(self.index).map_err(|_| BAD_MEMORY)?;
+        if index.load(Ordering::Acquire) == self.ring.next_avail() {
+            return Ok(false);
+        }
         let most = usize::from(self.ring.size());
         let mut available = self.ring.iter(self.memory.own()).map_err(|_| BAD_INDEX)?;
         let Some(descriptors) = available.next() else {
