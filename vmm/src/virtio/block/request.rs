@@ -29,7 +29,7 @@ pub(super) const MOST_ZEROED: u32 = 1 << 16;
 
 /// What a driver asks for. Bytes of the disk, not beyond its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Read { at: u64, len: u64 },
     Write { at: u64, len: u64 },
     Flush,
@@ -58,7 +58,7 @@ impl Request {
 
 /// A request's status byte.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Status {
+pub(crate) enum Status {
     Ok,
     Failed,
     Unsupported,
