@@ -19,6 +19,7 @@
 //! | [`device`] | how a device is described and set up |
 //! | [`console`] | what a console with several ports has by number |
 //! | [`net`] | what a network card has by number |
+//! | [`vsock`] | what sockets to the host have by number |
 //! | [`note`] | the ELF note every guest image carries |
 //! | [`words`] | what both sides change while they share it, as atomic words |
 //! | [`version`] | how this contract may change |
@@ -67,6 +68,7 @@ pub mod note;
 pub mod status;
 pub mod vcpu;
 pub mod version;
+pub mod vsock;
 pub mod words;
 
 pub use gpa::Gpa;

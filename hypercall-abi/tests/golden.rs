@@ -2,7 +2,7 @@
 
 use hypercall_abi::{
     Layout, Status, batch, boot, call, class, device, doorbell, fault, info, map, note, vcpu,
-    version,
+    version, vsock,
 };
 use std::fmt::Write;
 
@@ -89,6 +89,8 @@ fn abi() -> String {
     layout::<fault::PanicInfo>(&mut text);
     layout::<device::Device>(&mut text);
     layout::<device::QueueSetup>(&mut text);
+    layout::<vsock::Header>(&mut text);
+    layout::<vsock::Config>(&mut text);
     layout::<note::Note>(&mut text);
     text
 }
