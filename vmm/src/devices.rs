@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::config::Config;
 use crate::virtio::net::Card;
-use crate::virtio::{Block, Console, Device, Disk, Rng};
+use crate::virtio::{Block, Console, Device, Disk, Rng, Vsock};
 use hypercall_abi::device::kind;
 use hypercall_abi::note::Note;
 use std::path::PathBuf;
@@ -31,6 +31,9 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Error> {
     }
     for net in &config.nets {
         devices.push(Box::new(Card::open(&config.guest.image, net)?));
+    }
+    for vsock in &config.vsocks {
+        devices.push(Box::new(Vsock::open(vsock)?));
     }
     if !config.ports.is_empty() {
         devices.push(Box::new(Console::open(&config.ports)?));

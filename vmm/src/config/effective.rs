@@ -66,6 +66,11 @@ impl Config {
         for net in &self.nets {
             write_net(text, net)?;
         }
+        for vsock in &self.vsocks {
+            writeln!(text, "\n[[vsock]]")?;
+            writeln!(text, "cid = {}", vsock.cid)?;
+            writeln!(text, "path = {}", quoted(&vsock.path.to_string_lossy()))?;
+        }
 
         writeln!(text, "\n[calls]")?;
         let calls = &self.calls;

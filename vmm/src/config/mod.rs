@@ -41,6 +41,8 @@
 //! | | `user.dns` | the address of a name server, or `"host"` for the host's | `"host"` |
 //! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
 //! | | `bytes_per_second` | the most bytes in a second, both ways together | no limit |
+//! | `[[vsock]]` | `path` | the Unix socket at which programs on the host reach the guest, which is made | must be there |
+//! | | `cid` | the guest's context ID, 3 to 4294967294 | 3 |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |
@@ -68,6 +70,7 @@ pub mod time;
 mod tree;
 mod user;
 mod vcpus;
+mod vsock;
 mod window;
 
 pub use console::{Port, PortEnd};
@@ -77,6 +80,7 @@ pub use net::{Link, Net};
 pub use refusal::Refusal;
 pub(crate) use user::LEAST_MTU;
 pub use user::{Ipv4Network, NameServer, UserNetwork};
+pub use vsock::Vsock;
 
 use crate::Error;
 use hypercall_abi::class::Classes;
@@ -101,6 +105,8 @@ pub struct Config {
     pub disks: Vec<Disk>,
     /// Its network cards.
     pub nets: Vec<Net>,
+    /// Its devices of sockets between guest and host.
+    pub vsocks: Vec<Vsock>,
     /// How its calls travel.
     pub calls: Calls,
     /// What it may do and for how long.
@@ -277,6 +283,7 @@ impl Config {
             ports: Vec::new(),
             disks: Vec::new(),
             nets: Vec::new(),
+            vsocks: Vec::new(),
             calls: Calls {
                 transport: Transport::Auto,
                 poll_window: Duration::from_micros(50),

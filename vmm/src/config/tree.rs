@@ -7,6 +7,7 @@ use super::net::NetTable;
 use super::read::{Environment, List, Table, Tables, Value};
 use super::share::PollPercent;
 use super::vcpus::VcpuCount;
+use super::vsock::VsockTable;
 use super::window::PollWindow;
 use super::{Calls, Config, Image, Limits, Machine};
 use hypercall_abi::class::{CORE, Class, Classes};
@@ -31,6 +32,8 @@ pub(super) struct File {
     disk: Tables<DiskTable>,
     #[serde(default)]
     net: Tables<NetTable>,
+    #[serde(default)]
+    vsock: Tables<VsockTable>,
     #[serde(default)]
     calls: Table<CallsTable>,
     #[serde(default)]
@@ -125,6 +128,19 @@ impl File {
                 return Err((place, problem));
             }
             config.nets.push(net);
+        }
+        for (index, vsock) in self.vsock.0.into_iter().enumerate() {
+            let place = vsock.span();
+            let vsock = vsock
+                .into_inner()
+                .0
+                .into_vsock(index, place.clone(), base)?;
+            if config.vsocks.iter().any(|other| other.path == vsock.path) {
+                let path = vsock.path.display();
+                let problem = format!("another [[vsock]] is at {path} too; write another path");
+                return Err((place, problem));
+            }
+            config.vsocks.push(vsock);
         }
         self.calls.0.apply(&mut config.calls);
         self.limits.0.apply(&mut config.limits)?;

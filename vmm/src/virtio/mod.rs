@@ -16,6 +16,7 @@ mod queue;
 mod rng;
 mod station;
 mod table;
+pub(crate) mod vsock;
 
 pub(crate) use block::{Block, Disk};
 pub(crate) use chain::Chain;
@@ -24,6 +25,7 @@ pub(crate) use queue::{Queue, Raise};
 pub(crate) use rng::Rng;
 pub(crate) use station::{Request, Station};
 pub(crate) use table::publish;
+pub(crate) use vsock::Vsock;
 
 use crate::io::Sources;
 use vmm_sys_util::epoll::EventSet;

@@ -17,6 +17,8 @@ enum State {
     ToAnswer,
     /// Both sides know of it.
     Open,
+    /// The program on the host went before the guest had answered.
+    GivenUp,
 }
 
 /// What a packet comes to.
@@ -98,6 +100,8 @@ impl Connection {
         match (packet.said, self.state) {
             (Said::Reset, _) => return Turn::Gone,
             (Said::Response, State::Asked) => self.state = State::Open,
+            // It does not know yet that nobody waits any more.
+            (_, State::GivenUp) => return Turn::Noted,
             // It cannot speak of what it was not told of.
             (Said::Request | Said::Response, _) | (_, State::ToAsk | State::Asked) => {
                 return Turn::Broken;
@@ -143,6 +147,26 @@ impl Connection {
         self.host_ends |= ends;
     }
 
+    /// The host's program is gone; says whether that is the end, with nothing to tell.
+    pub fn leave(&mut self) -> bool {
+        match self.state {
+            State::ToAsk => return true,
+            State::Asked => self.state = State::GivenUp,
+            _ => self.end(shutdown::BOTH),
+        }
+        false
+    }
+
+    /// Whether the guest has not said yet that it takes it.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.state, State::ToAsk | State::Asked)
+    }
+
+    /// Whether the host's program sends no more.
+    pub fn is_silent(&self) -> bool {
+        self.host_ends & shutdown::SEND != 0
+    }
+
     /// Whether what the guest sends goes nowhere any more.
     pub fn is_deaf(&self) -> bool {
         self.host_ends & shutdown::RECEIVE != 0
@@ -168,6 +192,7 @@ impl Connection {
             State::ToAsk => return Some((op::REQUEST, 0)),
             State::Asked => return None,
             State::ToAnswer => return Some((op::RESPONSE, 0)),
+            State::GivenUp => return Some((op::RST, 0)),
             State::Open => {}
         }
         if self.is_over() {

@@ -151,7 +151,13 @@ mod tests {
         ] {
             let packet = parse(&from_guest(op), CID, 0).unwrap();
             assert_eq!(packet.said, said);
-            assert_eq!(packet.ports, Ports { guest: 10, host: 20 });
+            assert_eq!(
+                packet.ports,
+                Ports {
+                    guest: 10,
+                    host: 20
+                }
+            );
             assert_eq!((packet.room.alloc, packet.room.forwarded), (100, 30));
         }
         let said = |header: Header, data| parse(&header, CID, data).map(|packet| packet.said);
@@ -205,6 +211,16 @@ mod tests {
         let answer = reset(&asked);
         assert_eq!({ answer.src_cid }, HOST_CID);
         assert_eq!(({ answer.dst_cid }, { answer.dst_port }), (CID, 10));
-        assert_eq!(answer, header(CID, Ports { guest: 10, host: 20 }, op::RST));
+        assert_eq!(
+            answer,
+            header(
+                CID,
+                Ports {
+                    guest: 10,
+                    host: 20
+                },
+                op::RST
+            )
+        );
     }
 }

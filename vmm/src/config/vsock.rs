@@ -1,0 +1,110 @@
+//! Sockets between guest and host: `[[vsock]]`.
+
+use super::leaf::FilePath;
+use super::read::Value;
+use super::tree::Wrong;
+use hypercall_abi::vsock::FIRST_GUEST_CID;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use std::fmt;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// The most bytes of the path: the kernel takes 107, and `_` with a port of ten digits is to fit behind it.
+const LONGEST_PATH: usize = 107 - 11;
+
+/// The greatest context ID of a guest: the one above it means any.
+const LAST_GUEST_CID: u32 = u32::MAX - 1;
+
+/// A device of sockets between guest and host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vsock {
+    /// Its name in the guest's device table and in statistics, at most 32 bytes.
+    pub name: String,
+    /// The guest's context ID, from 3 to 4294967294.
+    pub cid: u32,
+    /// The Unix socket at which programs on the host reach the guest, at most 96 bytes. It is made, and removed with the VM. With `_` and a port behind it: where the guest reaches them.
+    pub path: PathBuf,
+}
+
+impl Vsock {
+    /// The only device of a VM, with every default.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Vsock {
+        Vsock {
+            name: "vsock0".to_owned(),
+            cid: FIRST_GUEST_CID,
+            path,
+        }
+    }
+}
+
+/// One `[[vsock]]`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VsockTable {
+    cid: Option<Cid>,
+    path: Option<Value<FilePath>>,
+}
+
+impl VsockTable {
+    /// The device; `index` counts from 0, and `place` is the table's.
+    pub(super) fn into_vsock(
+        self,
+        index: usize,
+        place: Range<usize>,
+        base: &Path,
+    ) -> Result<Vsock, Wrong> {
+        let Some(Value { at, value: path }) = self.path else {
+            let problem = "this [[vsock]] does not say where programs on the host reach the guest; write path = \"PATH\"";
+            return Err((place, problem.to_owned()));
+        };
+        let path = base.join(path);
+        let len = path.as_os_str().as_bytes().len();
+        if len > LONGEST_PATH {
+            return Err((
+                at,
+                format!(
+                    "{} has {len} bytes, and a socket's path with a port behind it at most {LONGEST_PATH}; write a shorter one",
+                    path.display()
+                ),
+            ));
+        }
+        Ok(Vsock {
+            name: format!("vsock{index}"),
+            cid: self.cid.map_or(FIRST_GUEST_CID, |cid| cid.0),
+            path,
+        })
+    }
+}
+
+/// `cid`.
+struct Cid(u32);
+
+impl<'de> Deserialize<'de> for Cid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cid, D::Error> {
+        struct CidVisitor;
+        impl Visitor<'_> for CidVisitor {
+            type Value = Cid;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    f,
+                    "a whole number from {FIRST_GUEST_CID} to {LAST_GUEST_CID}"
+                )
+            }
+
+            fn visit_i64<E: Error>(self, cid: i64) -> Result<Cid, E> {
+                let within = u32::try_from(cid)
+                    .ok()
+                    .filter(|cid| (FIRST_GUEST_CID..=LAST_GUEST_CID).contains(cid));
+                within.map(Cid).ok_or_else(|| {
+                    E::custom(format!(
+                        "a guest's context ID cannot be {cid}; write a number from {FIRST_GUEST_CID} to {LAST_GUEST_CID}"
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_i64(CidVisitor)
+    }
+}
