@@ -67,6 +67,7 @@ pub mod thread;
 pub mod time;
 pub mod trapped;
 pub mod virtio;
+pub mod vsock;
 
 pub use entry::{ExitCode, Termination};
 pub use guest_sdk_macros::{main, task};

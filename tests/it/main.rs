@@ -20,6 +20,7 @@ mod timing;
 mod transports;
 mod trapped;
 mod vcpus;
+mod vsock;
 mod works;
 
 /// Starts a hostile guest in a process of its own.

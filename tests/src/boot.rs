@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use vmm::config::{Config, Console, Disk, Image, Link, Net, Port, PortEnd, Transport};
+use vmm::config::{Config, Console, Disk, Image, Link, Net, Port, PortEnd, Transport, Vsock};
 use vmm::stats::ExitKind;
 use vmm::{End, Outcome, StopReason, Vm};
 
@@ -108,6 +108,13 @@ impl Boot {
     pub fn port(mut self, name: &str, to: PortEnd) -> Boot {
         let name = name.to_owned();
         self.config.ports.push(Port { name, to });
+        self
+    }
+
+    /// With sockets between guest and host, at a path.
+    #[must_use]
+    pub fn vsock(mut self, path: &Path) -> Boot {
+        self.config.vsocks.push(Vsock::new(path.to_owned()));
         self
     }
 

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use vmm::config::Image;
 
 /// The binaries of the package `test-guests`.
-pub const GUESTS: [&str; 7] = [
-    "devices", "disks", "executor", "hostile", "net", "ports", "works",
+pub const GUESTS: [&str; 8] = [
+    "devices", "disks", "executor", "hostile", "net", "ports", "vsock", "works",
 ];
 
 /// The environment variable that names a directory with the images, already built.

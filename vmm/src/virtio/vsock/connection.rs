@@ -65,7 +65,10 @@ impl Connection {
     /// One that the guest wants, by this packet.
     pub fn from_guest(packet: &Packet) -> Connection {
         Connection {
-            room: packet.room,
+            room: Room {
+                alloc: packet.room.alloc,
+                forwarded: 0,
+            },
             ..Connection::new(packet.ports, State::ToAnswer)
         }
     }
@@ -108,7 +111,12 @@ impl Connection {
             }
             _ => {}
         }
-        self.room = packet.room;
+        self.room.alloc = packet.room.alloc;
+        // Not backwards, where another packet was quicker, and not beyond what was sent.
+        let passed_on = packet.room.forwarded.wrapping_sub(self.room.forwarded);
+        if passed_on <= self.on_its_way() {
+            self.room.forwarded = packet.room.forwarded;
+        }
         match packet.said {
             Said::Response => return Turn::Opened,
             Said::Shutdown(ends) => self.guest_ends |= ends,
@@ -135,11 +143,15 @@ impl Connection {
         let open = self.state == State::Open
             && self.guest_ends & shutdown::RECEIVE == 0
             && self.host_ends & shutdown::SEND == 0;
-        let on_their_way = self.sent.wrapping_sub(self.room.forwarded);
         match open {
-            true => self.room.alloc.saturating_sub(on_their_way),
+            true => self.room.alloc.saturating_sub(self.on_its_way()),
             false => 0,
         }
+    }
+
+    /// Bytes that were sent and that the guest has not passed on, as far as it said.
+    fn on_its_way(&self) -> u32 {
+        self.sent.wrapping_sub(self.room.forwarded)
     }
 
     /// The host's program will not do any more what these flags say.

@@ -108,7 +108,9 @@ impl Vsock {
             queue.push(&self.chain, 0)?;
             did = true;
         }
-        queue.announce()?;
+        if did {
+            queue.announce()?;
+        }
         Ok(did)
     }
 
@@ -298,7 +300,9 @@ impl Vsock {
             queue.push(&self.chain, written)?;
             did = true;
         }
-        queue.announce()?;
+        if did {
+            queue.announce()?;
+        }
         Ok(did)
     }
 
