@@ -1,7 +1,7 @@
 //! The device driven by hand, badly.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU16, Ordering};
 use hypercall_abi::vsock::{HOST_CID, Header, MAX_PAYLOAD, RECEIVE, SEND, STREAM, op, shutdown};
 use hypercall_abi::{call as number, map};
 use test_guests::ring::{self, Descriptor, FEATURES, NEXT, Ring, SIZE, WRITE};
@@ -36,6 +36,7 @@ fn start() {
     );
     ring::set_up(0, &RX.setup(RECEIVE));
     ring::set_up(0, &TX.setup(SEND));
+    SEEN.store(0, Ordering::Relaxed);
     for ring in [&RX, &TX] {
         ring.available.store(0, Ordering::SeqCst);
         ring.used.store(0, Ordering::SeqCst);
@@ -101,23 +102,25 @@ fn wait(done: impl Fn() -> bool) {
     }
 }
 
+/// How many packets from the host were looked at, wrapping.
+static SEEN: AtomicU16 = AtomicU16::new(0);
+
+/// Whether there is another packet from the host.
+fn has_next() -> bool {
+    RX.used.load(Ordering::Acquire) != SEEN.load(Ordering::Relaxed)
+}
+
 /// The next packet from the host: its header, and how long it is in all.
 fn next() -> (Header, u32) {
-    use core::cell::Cell;
-    use core::sync::atomic::AtomicU16;
-    static SEEN: AtomicU16 = AtomicU16::new(0);
-    let seen = Cell::new(SEEN.load(Ordering::Relaxed));
-    if RX.used.load(Ordering::Acquire) == 0 {
-        seen.set(0);
-    }
-    RX.used_event.store(seen.get(), Ordering::SeqCst);
-    wait(|| RX.used.load(Ordering::Acquire) != seen.get());
-    let answer = &RX.answers[usize::from(seen.get()) % SIZE];
+    let seen = SEEN.load(Ordering::Relaxed);
+    RX.used_event.store(seen, Ordering::SeqCst);
+    wait(has_next);
+    let answer = &RX.answers[usize::from(seen) % SIZE];
     let place = usize::from(answer[0].load(Ordering::Relaxed)) % SIZE;
     let len = u32::from(answer[2].load(Ordering::Relaxed));
     // SAFETY: the device has written there and is done; any bytes are a header.
     let header = unsafe { IN[place].0.get().cast::<Header>().read_unaligned() };
-    SEEN.store(seen.get().wrapping_add(1), Ordering::Relaxed);
+    SEEN.store(seen.wrapping_add(1), Ordering::Relaxed);
     offer(place);
     (header, len)
 }
@@ -285,8 +288,7 @@ pub fn credit() {
         send(&data, MAX_PAYLOAD);
         sent += 1;
         check!(sent < 1000, "no bound");
-        let seen = RX.used.load(Ordering::Acquire);
-        if seen == 0 {
+        if !has_next() {
             continue;
         }
         let (answer, _) = next();

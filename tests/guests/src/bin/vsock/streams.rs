@@ -136,22 +136,21 @@ pub async fn halves() {
 
 /// Nobody listens; then somebody does, and is gone, and is there again.
 pub async fn refused() {
-    let refused = VsockStream::connect(HOST).await.map(drop);
-    check!(refused == Err(VsockError::Refused), "{refused:?}");
-    println!("refused");
+    let listener = VsockListener::bind(GUEST).expect("a device");
     for _ in 0..2 {
-        let mut stream = loop {
-            match VsockStream::connect(HOST).await {
-                Ok(stream) => break stream,
-                Err(error) => check!(error == VsockError::Refused, "{error}"),
-            }
-            guest_sdk::executor::sleep(guest_sdk::time::Duration::from_millis(1)).await;
-        };
+        let refused = VsockStream::connect(HOST).await.map(drop);
+        check!(refused == Err(VsockError::Refused), "{refused:?}");
+        // The program is told here that it was missed, and says that it is there, and that it is gone.
+        let mut sign = listener.accept().await.expect("a sign");
+        sign.write_all(b"?").await.expect("a host that reads");
+        sign.read_exact(&mut [0]).await.expect("a sign");
+        let mut stream = VsockStream::connect(HOST).await.expect("a listener");
         let mut line = [0; 5];
         stream.read_exact(&mut line).await.expect("a line");
         check!(&line == b"here\n", "{line:?}");
         let end = stream.read(&mut line).await;
         check!(end == Ok(0), "{end:?}");
+        check!(sign.read(&mut line).await == Ok(0), "a sign");
     }
 }
 
