@@ -7,7 +7,7 @@ use hypercall_abi::class::{CONSOLE, Classes, EVENT};
 use std::path::Path;
 use std::time::Duration;
 use vmm::config::{
-    Backend, Cache, Config, Console, Disk, Image, Link, Net, Port, PortEnd, Refusal,
+    Backend, Cache, Config, Console, Disk, Image, Link, Net, Port, PortEnd, Refusal, Vsock,
 };
 
 /// A file beside this crate's manifest, so that `image = "Cargo.toml"` names a file that is there and `package` has a workspace.
@@ -64,6 +64,13 @@ fn every_key_is_understood() {
         [[net]]
         stream = { listen = "/run/card" }
 
+        [[vsock]]
+        path = "run/vsock"
+        cid = 77
+
+        [[vsock]]
+        path = "/run/vsock"
+
         [limits]
         time = "10s"
         grace = "500ms"
@@ -119,6 +126,15 @@ fn every_key_is_understood() {
     };
     let first = Disk::new("disk0", here.join("Cargo.toml"));
     assert_eq!(config.disks, [first, data]);
+    let vsock = |index: usize, cid, path: &str| Vsock {
+        name: format!("vsock{index}"),
+        cid,
+        path: here.join(path),
+    };
+    assert_eq!(
+        config.vsocks,
+        [vsock(0, 77, "run/vsock"), vsock(1, 3, "/run/vsock")]
+    );
     assert_eq!(config.limits.time, Some(Duration::from_secs(10)));
     assert_eq!(config.limits.grace, Duration::from_millis(500));
     assert_eq!(config.limits.poll_percent, 25);
@@ -250,6 +266,9 @@ fn the_effective_configuration_reads_back_as_the_same() {
         name = "a \" b"
         serial = "s"
         ops_per_second = 1
+        [[vsock]]
+        path = "a b.sock"
+        cid = 4294967294
         [limits]
         time = "90s"
         grace = "0s"
