@@ -37,7 +37,7 @@ impl Sockets {
     /// Runs a case of the guest, while `client` is the program on the host.
     fn run<T>(&self, args: &[&str], client: impl FnOnce(&Path) -> T) -> (Finished, T) {
         // As long as nothing that is ready is waited for by sleeping.
-        let boot = Boot::guest("vsock", args).poll_window(Duration::from_millis(50));
+        let boot = Boot::guest("vsock", args).window(Duration::from_millis(50));
         let path = self.path();
         let boot = boot.vsock(&path);
         // The socket is there as soon as the VM is.

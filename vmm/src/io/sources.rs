@@ -34,15 +34,6 @@ impl<'o, 'm> Sources<'o, 'm> {
         self.ops.add(events).map_err(io::Error::other)
     }
 
-    /// Watches a source for something else.
-    ///
-    /// # Errors
-    /// The host's.
-    pub fn change(&mut self, source: &impl AsFd, token: u32, events: EventSet) -> io::Result<()> {
-        let events = self.events(source, token, events);
-        self.ops.modify(events).map_err(io::Error::other)
-    }
-
     /// Watches a source no more.
     pub fn forget(&mut self, source: &impl AsFd) {
         let events = Events::empty_raw(source.as_fd().as_raw_fd());
