@@ -34,6 +34,8 @@
 //! | | `mtu` | 68 to 65535 bytes | the tap device's, else 1500 |
 //! | | `tap` | the name of a tap device, made if it is not there | one of `tap`, `stream` and `user` must be there |
 //! | | `stream` | a Unix stream socket's path to connect to, or `{ listen = "PATH" }` to be connected to | |
+//! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
+//! | | `bytes_per_second` | the most bytes in a second, both ways together | no limit |
 //! | | `user` | `true`, or a table of the following: a network that needs no privileges | |
 //! | | `user.forward` | where the host listens for the guest: `["127.0.0.1:8080:80", "udp:127.0.0.1:5353:53"]` | `[]` |
 //! | | `user.host_access` | whether the guest reaches the host: see [`UserNetwork::host_access`] | `false` |

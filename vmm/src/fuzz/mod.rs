@@ -42,6 +42,10 @@ const TARGETS: &[Target] = &[
         run: calls::fuzz::rings,
     },
     Target {
+        name: "net",
+        run: virtio::net::tests::fuzz::cards,
+    },
+    Target {
         name: "user-network",
         run: virtio::net::fuzz::frames,
     },

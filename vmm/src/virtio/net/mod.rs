@@ -15,7 +15,7 @@ mod tun;
 mod user;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use backend::{Backend, HEADER, LEAST_FRAME, MOST_FRAME, Sent};
 pub(crate) use stream::Stream;

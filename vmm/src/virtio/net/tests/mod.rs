@@ -1,6 +1,7 @@
 //! Both ends of a card in one process.
 
 mod driver;
+pub(crate) mod fuzz;
 mod stream;
 
 use super::{HEADER, MOST_FRAME};
@@ -9,7 +10,6 @@ use driver::{Driver, NEXT, SIZE, WRITE, buffer, packet};
 use hypercall_abi::map::RAM_BASE;
 use hypercall_abi::net::{Config, Header, LINK_UP, RECEIVE, SEND, feature, flags};
 use hypercall_abi::{Gpa, map};
-use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// A packet as a guest receives it: in so many buffers.
@@ -350,47 +350,4 @@ fn a_limit_holds_both_ways_until_its_timer_rings() {
     // What has waited is looked at, and asks for kicks again, although there is nothing.
     assert_eq!(driver.rung(), Ok(true));
     assert_eq!((driver.look(), driver.arm()), (Ok(false), Ok(false)));
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    /// Whatever the rings hold, the card ends its work, and the guest has what is a packet or a broken card.
-    #[test]
-    fn any_rings_are_survived(
-        features in prop::sample::select(vec![0, feature::MRG_RXBUF, feature::CSUM | feature::HOST_TSO4]),
-        descriptors in prop::collection::vec((0..2_u16, 0..SIZE, any::<u8>(), any::<u8>(), any::<u16>(), 0..SIZE + 2), 0..24),
-        heads in prop::collection::vec((0..2_u16, 0..SIZE + 2), 0..40),
-        packets in prop::collection::vec(0..4000_usize, 0..20),
-    ) {
-        let mut driver = Driver::new(features);
-        for (queue, place, kind, len, flags, next) in descriptors {
-            let address = match kind % 8 {
-                0 => 0,
-                1 => RAM_BASE - 8,
-                2 => u64::MAX - u64::from(len),
-                3 => (16 << 20) - u64::from(len),
-                // A ring itself.
-                4 => RAM_BASE + u64::from(len) * 64,
-                _ => buffer(queue, place),
-            };
-            let len = match len % 5 {
-                0 => u32::MAX,
-                1 => u32::from(len),
-                _ => 2000,
-            };
-            driver.describe(queue, place, address, len, flags % 8, next);
-        }
-        for len in packets {
-            driver.ends.lock().unwrap().to_guest.push_back(packet(len, 1));
-        }
-        for (queue, head) in heads {
-            driver.offer(queue, head);
-            let broken = driver.look().and_then(|_| driver.arm()).and_then(|_| driver.ready());
-            if broken.is_err() {
-                driver.reset();
-                break;
-            }
-        }
-    }
 }
