@@ -1,5 +1,6 @@
 //! Network cards, with the test at the other end of the wire.
 
+mod http;
 mod peer;
 mod stack;
 mod tap;

@@ -9,14 +9,14 @@ use trapless_tests::{Boot, require_kvm};
 use vmm::config::Link;
 
 /// A tap device with an address, gone at the end.
-struct Tap {
-    name: String,
+pub struct Tap {
+    pub name: String,
     subnet: u8,
 }
 
 impl Tap {
     /// `None` where the host does not allow it, with a line that says so.
-    fn new(subnet: u8) -> Option<Tap> {
+    pub fn new(subnet: u8) -> Option<Tap> {
         let name = format!("trapless{}", std::process::id() % 10_000);
         let name = format!("{name}{}", char::from(b'a' + subnet % 26));
         if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
@@ -39,7 +39,7 @@ impl Tap {
         ran.is_ok_and(|status| status.success())
     }
 
-    fn address(&self, host: u8) -> String {
+    pub fn address(&self, host: u8) -> String {
         format!("10.213.{}.{host}/24", self.subnet)
     }
 }
