@@ -11,4 +11,4 @@ mod guests;
 pub mod kvm;
 
 pub use boot::{Boot, Finished};
-pub use guests::{GUESTS, GUESTS_VARIABLE, build_into, guest};
+pub use guests::{EXAMPLES, GUESTS, GUESTS_VARIABLE, build_into, guest};

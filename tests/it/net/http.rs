@@ -3,27 +3,15 @@
 use super::tap::Tap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use trapless_tests::{Boot, require_kvm};
-use vmm::config::{Forward, Image, Link, Protocol, UserNetwork};
+use vmm::config::{Forward, Link, Protocol, UserNetwork};
 use vmm::{End, StopReason};
 
-/// The example's image.
-fn image() -> PathBuf {
-    let image = Image::Package {
-        directory: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-        package: "examples".into(),
-        bin: Some("http".into()),
-        profile: None,
-    };
-    vmm::build::image(&image).unwrap()
-}
-
 /// Runs the example until `ask` has asked it.
-fn serve(image: &Path, args: &[&str], link: Link, ask: impl FnOnce() + Send) {
-    let boot = Boot::image(image).args(args).card(link);
+fn serve(args: &[&str], link: Link, ask: impl FnOnce() + Send) {
+    let boot = Boot::guest("http", args).card(link);
     let (vm, console) = boot.vm();
     let stopper = vm.stopper();
     let finished = std::thread::scope(|scope| {
@@ -143,7 +131,6 @@ fn curl(server: SocketAddr) {
 #[test]
 fn a_web_server_answers_through_a_user_mode_network() {
     require_kvm!();
-    let image = image();
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = free.local_addr().unwrap();
     drop(free);
@@ -155,7 +142,7 @@ fn a_web_server_answers_through_a_user_mode_network() {
         }],
         ..UserNetwork::default()
     };
-    serve(&image, &[], Link::User(network), || ask(server));
+    serve(&[], Link::User(network), || ask(server));
 }
 
 #[test]
@@ -166,5 +153,5 @@ fn a_web_server_answers_on_a_tap_device() {
     };
     let server = SocketAddr::from(([10, 213, 73, 2], 80));
     let link = Link::Tap(tap.name.clone());
-    serve(&image(), &[&tap.address(2)], link, || ask(server));
+    serve(&[&tap.address(2)], link, || ask(server));
 }
