@@ -27,7 +27,7 @@ pub fn cards(source: &mut Source) {
             if act(source, &mut driver).is_err() {
                 break;
             }
-            judge(&mut driver);
+            judge(&driver);
         }
         driver.reset();
     }
@@ -87,14 +87,10 @@ fn act(source: &mut Source, driver: &mut Driver) -> Result<(), Broken> {
     Ok(())
 }
 
-/// What must be, whatever the driver did.
-fn judge(driver: &mut Driver) {
+/// What must be, whatever the driver did: of its rings nothing, as packets may have been received into them.
+fn judge(driver: &Driver) {
     for packet in driver.ends.lock().unwrap().from_guest.drain(..) {
         let frame = packet.len() - HEADER;
         assert!((LEAST_FRAME..=MOST_FRAME).contains(&frame), "{frame}");
-    }
-    for queue in [RECEIVE, SEND] {
-        let answers = driver.answers(queue).len();
-        assert!(answers <= SIZE.into(), "{answers} answers in queue {queue}");
     }
 }
