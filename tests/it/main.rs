@@ -13,6 +13,7 @@ mod instructions;
 mod mutations;
 mod net;
 mod overwrite;
+mod rings;
 mod several;
 mod stop;
 mod tasks;

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod doorbell;
+mod rings;
 mod setup;
 
 use hypercall_abi::device::kind;
@@ -16,6 +17,9 @@ fn main() {
         "order" => setup::order(),
         "again" => setup::again(),
         "nothing-rings" => doorbell::nothing_rings(),
+        "hostile" => rings::hostile(),
+        "reset-in-flight" => rings::reset_in_flight(),
+        "changing" => rings::changing(),
         "flood" => doorbell::flood(),
         other => test_guests::fail(format_args!("no case is called {other:?}")),
     }

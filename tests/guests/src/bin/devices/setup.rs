@@ -8,7 +8,7 @@ use hypercall_abi::{Gpa, Status, call as number, map};
 use test_guests::ring::{self, Descriptor, FEATURES, Ring, WRITE};
 use test_guests::{answers, boot, call, check, vcpu};
 
-static RING: Ring = Ring::empty();
+pub static RING: Ring = Ring::empty();
 
 /// Bytes that the device fills.
 struct Bytes(UnsafeCell<[u8; 64]>);
@@ -19,7 +19,7 @@ unsafe impl Sync for Bytes {}
 static BYTES: Bytes = Bytes(UnsafeCell::new([0; 64]));
 
 /// Asks for random bytes and waits for them.
-fn ask() {
+pub fn ask() {
     // SAFETY: the device is not asked to write there now.
     unsafe { *BYTES.0.get() = [0; 64] };
     let buffer = Descriptor {
