@@ -163,3 +163,16 @@ fn a_socket_is_somebody_elses_or_is_left_over() {
     drop(boot.vm());
     assert!(!path.exists());
 }
+
+#[test]
+fn messages_that_no_driver_may_send_break_nothing_else() {
+    require_kvm!();
+    let finished = Boot::guest("devices", &["messages"])
+        .rng()
+        .port("one", PortEnd::None)
+        .run();
+    finished.passed();
+    assert_eq!(finished.text(), "done\n");
+    let broken = finished.outcome.stats.devices[0].broken;
+    assert_eq!(broken, Some("a buffer does not lie in the guest's memory"));
+}

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod doorbell;
+mod messages;
 mod rings;
 mod setup;
 
@@ -17,6 +18,7 @@ fn main() {
         "order" => setup::order(),
         "again" => setup::again(),
         "nothing-rings" => doorbell::nothing_rings(),
+        "messages" => messages::hostile(),
         "hostile" => rings::hostile(),
         "reset-in-flight" => rings::reset_in_flight(),
         "changing" => rings::changing(),
