@@ -80,7 +80,8 @@ impl Ata {
             None => 0,
             Some(_) => {
                 let request = if self.moved < self.len { REQUEST } else { 0 };
-                READY | request | u8::from(self.failed) * FAILED
+                let failed = if self.failed { FAILED } else { 0 };
+                READY | request | failed
             }
         }
     }

@@ -84,7 +84,7 @@ impl Disk {
     }
 
     /// Does what is asked, or, after some bytes of it are done, the rest.
-    pub fn perform(&self, request: Request, vectors: &mut Vectors, durable: bool) -> Status {
+    pub(super) fn perform(&self, request: Request, vectors: &mut Vectors, durable: bool) -> Status {
         let done = match request {
             Request::Read { at, .. } => {
                 self.each(vectors, at, |way, at, vectors| vectors.read(way, at))
