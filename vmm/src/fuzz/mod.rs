@@ -57,6 +57,10 @@ const TARGETS: &[Target] = &[
         name: "console",
         run: virtio::console::messages,
     },
+    Target {
+        name: "vsock",
+        run: virtio::vsock::fuzz::packets,
+    },
 ];
 
 /// Steps of an input.

@@ -37,7 +37,7 @@ pub(super) enum Turn {
 }
 
 /// A connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Connection {
     ports: Ports,
     state: State,

@@ -7,11 +7,17 @@
 //! the guest wait resets, up to [`MOST_RESETS`], and then its packets wait too; for a program that does not read wait as many bytes as the guest was told.
 
 mod connection;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod greeting;
 mod listener;
 mod request;
 mod socket;
+#[cfg(test)]
+mod stage;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 use super::{Broken, Chain, Device, Identity, Queues};
 use crate::Error;

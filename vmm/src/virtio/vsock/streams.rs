@@ -55,6 +55,12 @@ impl Streams {
         self.free.is_empty() && self.places.len() >= MOST
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.places.iter().flatten().count()
+    }
+
     /// Takes a socket in and watches it; `None` where there is no place for it.
     pub fn add(&mut self, socket: Socket, sources: &mut Sources) -> Option<usize> {
         if self.is_full() {
