@@ -209,13 +209,17 @@ impl Play {
             false => (buffer(RECEIVE, place), 100 + source.below(BUFFER - 100)),
         };
         let flags = match source.once_in(60) {
-            true => source.below(8) as u16,
+            true => source.below(4) as u16,
             false => WRITE,
         };
         let len = len as u32;
-        // Where the host may write is what the guest says, rings and all.
-        self.ram.allow_buffer(gpa, len.into());
-        self.describe(RECEIVE, place, gpa, len, flags, source.any() as u16);
+        // Where the host may write is what the guest says, rings and all: of a buffer that ends outside, what is inside.
+        if (RAM_BASE..MIN_MEMORY).contains(&gpa) {
+            let end = MIN_MEMORY.min(gpa + u64::from(len));
+            self.ram.allow_buffer(gpa, end - gpa);
+        }
+        let next = source.below(SIZE.into()) as u16;
+        self.describe(RECEIVE, place, gpa, len, flags, next);
         self.offer(RECEIVE, place);
     }
 

@@ -165,12 +165,6 @@ impl Stage {
         self.offered[usize::from(queue)].wrapping_sub(used)
     }
 
-    /// The answer with a number: which chain, and how many bytes.
-    pub fn answer(&self, queue: u16, index: u16) -> [u32; 2] {
-        let at = ring(queue, 2) + 4 + u64::from(index % SIZE) * 8;
-        self.memory.load(Gpa(at)).unwrap()
-    }
-
     /// How many answers there were, wrapping.
     pub fn answers(&self, queue: u16) -> u16 {
         self.memory.load(Gpa(ring(queue, 2) + 2)).unwrap()
