@@ -10,6 +10,7 @@ mod faults;
 mod idle;
 mod images;
 mod instructions;
+mod kv;
 mod mutations;
 mod net;
 mod overwrite;

@@ -59,17 +59,32 @@ impl Alone {
     /// Where the host cannot.
     #[must_use]
     pub fn start(program: &str, vcpus: u32, name: &str, args: &[&str]) -> Alone {
+        Alone::spawn(Command::new(program), |command| {
+            command.arg(vcpus.to_string()).arg(guest(name)).args(args);
+        })
+    }
+
+    /// Starts the binary at `program` with the VM of a configuration file.
+    ///
+    /// # Panics
+    /// Where the host cannot.
+    #[must_use]
+    pub fn configured(program: &str, file: &Path) -> Alone {
+        Alone::spawn(Command::new(program), |command| {
+            command.arg(file);
+        })
+    }
+
+    /// Starts a command with a directory and what `arguments` adds.
+    fn spawn(mut command: Command, arguments: impl FnOnce(&mut Command)) -> Alone {
         let directory = TempDir::new().expect("a temporary directory");
         let stop = Files::of(directory.path()).stop;
         let path = CString::new(stop.as_os_str().as_bytes()).expect("a path without zeros");
         // SAFETY: a path that ends in a zero, alive during the call.
         let made = unsafe { libc::mkfifo(path.as_ptr(), 0o600) };
         assert_eq!(made, 0, "mkfifo: {}", std::io::Error::last_os_error());
-        let child = Command::new(program)
-            .arg(directory.path())
-            .arg(vcpus.to_string())
-            .arg(guest(name))
-            .args(args)
+        arguments(command.arg(directory.path()));
+        let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -139,15 +154,21 @@ pub fn main() {
     let mut args = std::env::args_os().skip(1);
     let mut next = || {
         args.next()
-            .expect("usage: DIRECTORY VCPUS IMAGE [ARGUMENT]...")
+            .expect("usage: DIRECTORY FILE.toml, or DIRECTORY VCPUS IMAGE [ARGUMENT]...")
     };
     let files = Files::of(Path::new(&next()));
-    let vcpus = next().to_string_lossy().parse().expect("a number of vCPUs");
-    let image = PathBuf::from(next());
-    let mut config = vmm::Config::new(vmm::config::Image::File(image.clone()));
-    config.machine.vcpus = vcpus;
-    config.machine.memory = 16 << 20;
-    config.guest.args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let first = PathBuf::from(next());
+    let config = if first.extension().is_some_and(|end| end == "toml") {
+        vmm::Config::load(&first).unwrap_or_else(|refusal| panic!("{refusal}"))
+    } else {
+        let vcpus = first.to_string_lossy().parse().expect("a number of vCPUs");
+        let mut config = vmm::Config::new(vmm::config::Image::File(next().into()));
+        config.machine.vcpus = vcpus;
+        config.machine.memory = 16 << 20;
+        config.guest.args = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        config
+    };
+    let image = vmm::build::image(&config.guest.image).expect("an image");
 
     let vm = vmm::Vm::new(&config, &image).expect("a VM");
     let stopper = vm.stopper();

@@ -5,8 +5,16 @@ use rustix::io::Errno;
 use rustix::process::getpid;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// Locks a file for as long as it is open.
+/// How long a lock may be there whose process is not: the kernel takes a killed process's `io_uring` apart behind it, and a file with it.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How often such a lock is looked at.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// Locks a file for as long as it is open. Waits for a lock that a process has left that was killed.
 ///
 /// # Errors
 /// A sentence that says who has it, as far as that is known, and what would be right.
@@ -15,31 +23,35 @@ pub(super) fn lock(file: &File, read_only: bool) -> Result<(), String> {
         true => FlockOperation::NonBlockingLockShared,
         false => FlockOperation::NonBlockingLockExclusive,
     };
-    match flock(file, operation) {
-        Ok(()) => Ok(()),
-        Err(Errno::WOULDBLOCK) => Err(format!(
-            "{} has locked it; two VMs can share it only where both write read_only = true",
-            owner(file)
-        )),
-        Err(error) => Err(format!("it cannot be locked: {error}")),
+    let begin = Instant::now();
+    loop {
+        match flock(file, operation) {
+            Ok(()) => return Ok(()),
+            Err(Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(format!("it cannot be locked: {error}")),
+        }
+        let owner = owner(file);
+        if owner.is_some() || begin.elapsed() >= LINGER {
+            let owner = owner.unwrap_or_else(|| "somebody else".into());
+            return Err(format!(
+                "{owner} has locked it; two VMs can share it only where both write read_only = true"
+            ));
+        }
+        std::thread::sleep(AGAIN);
     }
 }
 
-/// Who has locked a file, in words.
-fn owner(file: &File) -> String {
-    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let of = file.metadata().ok();
-    let Some(pid) = of.and_then(|of| find(&locks, of.dev(), of.ino())) else {
-        return "somebody else".into();
-    };
+/// The process that has locked a file, in words, if it is there.
+fn owner(file: &File) -> Option<String> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let of = file.metadata().ok()?;
+    let pid = find(&locks, of.dev(), of.ino())?;
     if pid == getpid().as_raw_nonzero().get() {
-        return format!("another VM of this process ({pid})");
+        return Some(format!("another VM of this process ({pid})"));
     }
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    match name.trim() {
-        "" => format!("process {pid}"),
-        name => format!("process {pid} ({name})"),
-    }
+    let process = Path::new("/proc").join(pid.to_string());
+    let name = std::fs::read_to_string(process.join("comm")).ok()?;
+    Some(format!("process {pid} ({})", name.trim()))
 }
 
 /// The process that has a lock of `flock`'s on a file, according to `/proc/locks`.
