@@ -10,8 +10,7 @@
 //! A program on the host comes here by the device's Unix socket, at which it writes `CONNECT 5000` and a line's end and reads `OK` and a number. A guest that
 //! [connects](VsockStream::connect) to port 5000 comes to whoever listens at that socket's path with `_5000` behind it.
 //!
-//! Owns the driver of the device (virtio 1.2, section 5.10): its [`driver`] the queues, [`state`] all connections, [`connection`] one's credit and ends. Every stream holds up to
-//! 128 KiB that were not read; then the program on the host waits.
+//! Owns the driver of the device (virtio 1.2, section 5.10). Every stream holds up to 128 KiB that were not read; then the program on the host waits.
 //!
 //! # Tasks, threads, vCPUs
 //! Everything waits as a task under [`executor`](mod@crate::executor), or blocks by the functions named so. Packets come on the vCPU that used this module first: while it neither
