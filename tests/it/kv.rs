@@ -152,7 +152,7 @@ fn what_was_set_is_there_after_the_end_of_its_vm() {
     require_kvm!();
     let mut kv = Kv::new();
     assert_eq!(kv.start(), "0 keys; listening on port 6379");
-    let long: Vec<u8> = (0..200_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let long: Vec<u8> = (0..200_000_u32).map(|n| ((n * 7) >> 3) as u8).collect();
     let mut client = kv.client();
     assert_eq!(client.ask(&[b"PING"]), line("+PONG"));
     assert_eq!(client.ask(&[b"SET", b"long", &long]), line("+OK"));
