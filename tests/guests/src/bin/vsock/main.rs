@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod blocking;
 mod hostile;
+mod packets;
 mod streams;
 
 use guest_sdk::abi::device::kind;

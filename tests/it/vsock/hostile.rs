@@ -1,0 +1,59 @@
+//! Guests that drive the device badly.
+
+use super::{Sockets, device};
+use std::thread;
+use trapless_tests::{Finished, require_kvm};
+
+/// Runs a hostile case, with a program that accepts every connection and reads nothing.
+fn hostile(case: &str) -> Finished {
+    let sockets = Sockets::new();
+    let listener = sockets.listen();
+    // Ends with the process.
+    thread::spawn(move || {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept() {
+            streams.push(stream);
+        }
+    });
+    sockets.run(&[case], |_| ()).0
+}
+
+#[test]
+fn wrong_packets_get_resets() {
+    require_kvm!();
+    let finished = hostile("packets");
+    finished.passed();
+    device(&finished);
+}
+
+#[test]
+fn credit_is_kept_to() {
+    require_kvm!();
+    let finished = hostile("credit");
+    finished.passed();
+    device(&finished);
+}
+
+#[test]
+fn a_flood_of_requests_is_capped() {
+    require_kvm!();
+    let finished = hostile("flood");
+    finished.passed();
+    device(&finished);
+}
+
+#[test]
+fn packets_in_pieces_and_none_at_all() {
+    require_kvm!();
+    let finished = hostile("short");
+    finished.passed();
+    device(&finished);
+}
+
+#[test]
+fn impossible_buffers_stop_the_device_until_its_reset() {
+    require_kvm!();
+    let finished = hostile("outside");
+    finished.passed();
+    assert!(finished.outcome.stats.devices[0].broken.is_some());
+}

@@ -1,0 +1,78 @@
+//! Programs on the host: those that connect, and say first where to; those that the guest is connected to; and what any of them does to its connection.
+
+use super::Vsock;
+use super::connection::Connection;
+use super::greeting::Greeting;
+use super::request::Packet;
+use crate::io::Sources;
+use vmm_sys_util::epoll::EventSet;
+
+impl Vsock {
+    /// Connects the guest to a program on the host; says whether there is one.
+    pub(super) fn connect(&mut self, packet: &Packet, sources: &mut Sources) -> bool {
+        if self.streams.is_full() {
+            return false;
+        }
+        let Ok(socket) = self.listener.connect(packet.ports.host) else {
+            return false;
+        };
+        let Some(place) = self.streams.add(socket, sources) else {
+            return false;
+        };
+        self.streams.name(place, Connection::from_guest(packet));
+        self.streams.set_due(place);
+        true
+    }
+
+    /// Lets programs in that have connected, as long as there are places.
+    pub(super) fn accept(&mut self, sources: &mut Sources) {
+        while self.is_called && !self.streams.is_full() {
+            match self.listener.accept() {
+                // A socket that cannot be watched is closed.
+                Ok(socket) => drop(self.streams.add(socket, sources)),
+                // Others than that nobody is there pass, and a program that connects later brings them up again.
+                Err(_) => self.is_called = false,
+            }
+        }
+    }
+
+    /// Reads a program's first line.
+    fn greet(&mut self, place: usize, sources: &mut Sources) {
+        let Some(stream) = self.streams.get_mut(place) else {
+            return;
+        };
+        match stream.socket.greeting() {
+            Greeting::Connect { port, .. } => {
+                let ports = self.streams.fresh_ports(port);
+                self.streams.name(place, Connection::to_guest(ports));
+                self.streams.set_due(place);
+            }
+            Greeting::Partial if !stream.socket.is_hung_up() => {}
+            Greeting::Partial | Greeting::Refused => self.streams.remove(place, sources),
+        }
+    }
+
+    /// A connection's socket has changed.
+    pub(super) fn stir(&mut self, place: usize, events: EventSet, sources: &mut Sources) {
+        let Some(stream) = self.streams.get_mut(place) else {
+            return;
+        };
+        stream.socket.hear(events);
+        let Some(connection) = &mut stream.connection else {
+            return self.greet(place, sources);
+        };
+        // What it sent before it went is still read, where the guest takes it.
+        let is_mute =
+            connection.is_asking() || connection.is_silent() || connection.guest_is_deaf();
+        if stream.socket.is_hung_up() && is_mute {
+            stream.socket.discard();
+            connection.forward(connection.held());
+            if connection.leave() {
+                return self.streams.remove(place, sources);
+            }
+        }
+        let passed = stream.socket.drain();
+        self.pass(place, passed);
+        self.settle(place);
+    }
+}
