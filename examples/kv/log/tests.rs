@@ -10,7 +10,10 @@ fn contents(disk: &Fake) -> Result<Vec<Vec<u8>>, Error<Failed>> {
     open(disk).map(|(_, payloads)| payloads)
 }
 
-fn open(disk: &Fake) -> Result<(Log<&Fake>, Vec<Vec<u8>>), Error<Failed>> {
+/// A log, and the payloads that were in it.
+type Opened<'a> = (Log<&'a Fake>, Vec<Vec<u8>>);
+
+fn open(disk: &Fake) -> Result<Opened<'_>, Error<Failed>> {
     let mut payloads = Vec::new();
     let log = block_on(Log::open(disk, |payload| {
         if !payload.is_empty() {
