@@ -23,6 +23,7 @@ mod program;
 mod rows;
 mod trapped;
 mod window;
+mod wire;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -3,7 +3,8 @@
 
 use crate::block::{Run, now};
 use crate::window::{MOST_PAGES, Window};
-use crate::{disk, program, trapped};
+use crate::wire::Kick;
+use crate::{disk, program, trapped, wire};
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,12 @@ pub const ROWS: &[Row] = &[
     ("program/called", program::called),
     ("program/trapped", program::trapped),
     ("touch", program::touch),
+    ("net/request", |run| wire::request(run, Kick::Asked)),
+    ("net/stream", |run| wire::stream(run, Kick::Asked)),
+    ("net/request/trapped", |run| {
+        wire::request(run, Kick::Trapped)
+    }),
+    ("net/stream/trapped", |run| wire::stream(run, Kick::Trapped)),
     ("uart/1", trapped::write::<1>),
     ("uart/64", trapped::write::<64>),
     ("uart/4096", trapped::write::<4096>),

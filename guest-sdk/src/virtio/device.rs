@@ -101,8 +101,9 @@ impl Entry {
         1 << (self.row.event & 63)
     }
 
-    /// The doorbell of one of its queues.
-    pub(super) fn doorbell(&self, queue: u16) -> u32 {
+    /// The doorbell of one of its queues, which the queue's [`kick`](super::Queue::kick) rings.
+    #[must_use]
+    pub fn doorbell(&self, queue: u16) -> u32 {
         self.row.doorbell.wrapping_add(queue.into())
     }
 

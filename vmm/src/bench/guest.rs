@@ -4,6 +4,7 @@ use super::block::Plan;
 use super::floor::disk;
 use super::host;
 use super::statistics::Distribution;
+use super::wire::Wire;
 use crate::config::{self, Config, Transport};
 use crate::console::Console;
 use crate::stats::Stats;
@@ -84,6 +85,8 @@ impl Guest {
         // The VM opens it by itself.
         let path = format!("/proc/self/fd/{}", disk.as_raw_fd());
         config.disks.push(config::Disk::new("disk0", path.into()));
+        let wire = Wire::start()?;
+        config.nets.push(config::Net::new("net0", wire.link()));
         let console = || Ok(Console::piped(its_input.into(), its_output.into()));
         let vm = Vm::with_console(&config, image, console)?;
         let (tell, told) = channel();

@@ -27,6 +27,7 @@ mod specification;
 mod statistics;
 mod subject;
 pub mod table;
+mod wire;
 
 use crate::config::Image;
 use crate::histogram;

@@ -2,6 +2,7 @@
 
 use super::Ground;
 use super::block::Run;
+use super::floor::loopback::Loopback;
 use super::floor::program::Program;
 use super::floor::{bare, disk, system, threads as pair};
 use crate::config::{self, Config};
@@ -113,6 +114,16 @@ pub fn program(_: &Ground) -> Result<Subject, Error> {
 pub fn touch(ground: &Ground) -> Result<Subject, Error> {
     let mut program = Program::new()?;
     timed(ground, move || program.touch())
+}
+
+pub fn loopback_requests(_: &Ground) -> Result<Subject, Error> {
+    let mut loopback = Loopback::for_requests()?;
+    Ok(Box::new(move |run| loopback.requests(run)))
+}
+
+pub fn loopback_streams(_: &Ground) -> Result<Subject, Error> {
+    let mut loopback = Loopback::for_streams()?;
+    Ok(Box::new(move |run| loopback.streams(run)))
 }
 
 pub fn nothing(ground: &Ground) -> Result<Subject, Error> {

@@ -2,6 +2,7 @@
 
 pub mod bare;
 pub mod disk;
+pub mod loopback;
 pub mod program;
 pub mod system;
 pub mod threads;

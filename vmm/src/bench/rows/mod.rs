@@ -1,4 +1,4 @@
-//! The table of rows: what is measured, where it runs, what it is held against. [`calls`], [`machine`], [`disks`] and [`floors`] have the entries.
+//! The table of rows: what is measured, where it runs, what it is held against. [`calls`], [`machine`], [`disks`], [`net`] and [`floors`] have the entries.
 //!
 //! A new row is an entry here and, for work that the guest does not know yet, a function in `examples/bench/rows.rs`.
 
@@ -7,6 +7,7 @@ mod calls;
 mod disks;
 mod floors;
 mod machine;
+mod net;
 
 use super::guest::Setup;
 use super::subject::Subject;
@@ -136,9 +137,15 @@ const FLOOR: Row = Row {
 
 /// Every row, in the order it is shown in.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    [calls::ROWS, machine::ROWS, disks::ROWS, floors::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        calls::ROWS,
+        machine::ROWS,
+        disks::ROWS,
+        net::ROWS,
+        floors::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! The network: frames through a card, through one whose notifications trap, and the host's own loopback.
+
+use super::super::floor::loopback;
+use super::super::guest::Setup;
+use super::super::subject;
+use super::{CALL, FLOOR, Place, Row, TRAPPED};
+
+/// The rows.
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "net/request",
+        operation: "network: request and answer",
+        mechanism: "virtio, doorbells",
+        against: &["net/request/trapped", "floor/loopback/request"],
+        place: Place::GuestPair(Setup::Auto, "net/request"),
+        explain: "A frame of 64 bytes to a thread of this process, at the other end of the card's socket, and the same back. It holds two wake-ups each way, of the I/O \
+                  thread and of that one, which share a processor; the loopback has one.",
+        ..CALL
+    },
+    Row {
+        name: "net/request/trapped",
+        operation: "network: request and answer",
+        mechanism: "virtio, trapped notifications",
+        against: &["floor/exit"],
+        place: Place::GuestPair(Setup::Trapped, "net/request/trapped"),
+        explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
+                  at a queue only when it was kicked.",
+        ..TRAPPED
+    },
+    Row {
+        name: "net/stream",
+        operation: "network: stream of 1460-byte segments",
+        mechanism: "virtio, doorbells",
+        against: &["net/stream/trapped", "floor/loopback/stream"],
+        per: loopback::STREAM,
+        place: Place::GuestPair(Setup::Auto, "net/stream"),
+        explain: "A frame of 1460 bytes and its header, of 1024 one after the other, the last of which comes back. The guest fills buffers on one processor; on the other the I/O \
+                  thread copies them out of the guest's memory and into a socket, and a thread of this process out of that.",
+        ..CALL
+    },
+    Row {
+        name: "net/stream/trapped",
+        operation: "network: stream of 1460-byte segments",
+        mechanism: "virtio, trapped notifications",
+        against: &["floor/exit"],
+        per: loopback::STREAM,
+        place: Place::GuestPair(Setup::Trapped, "net/stream/trapped"),
+        explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
+                  at a queue only when it was kicked.",
+        ..TRAPPED
+    },
+    Row {
+        name: "floor/loopback/request",
+        operation: "floors",
+        mechanism: "loopback, both ways",
+        place: Place::HostPair(subject::loopback_requests),
+        explain: "64 bytes to a thread on the other processor over a TCP connection within this host, and 64 back.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/loopback/stream",
+        operation: "floors",
+        mechanism: "loopback, a stream",
+        per: loopback::STREAM,
+        place: Place::HostPair(subject::loopback_streams),
+        explain: "A segment of 1460 bytes over a TCP connection within this host, each a system call, to a thread on the other processor that reads as many as there are, and a byte back \
+                  after 1024 of them.",
+        ..FLOOR
+    },
+];
