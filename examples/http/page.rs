@@ -41,7 +41,7 @@ pub fn parse(bytes: &[u8]) -> Parsed {
     let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") else {
         return Parsed::Part;
     };
-    let Ok(text) = core::str::from_utf8(&bytes[..end]) else {
+    let Some(Ok(text)) = bytes.get(..end).map(core::str::from_utf8) else {
         return Parsed::Bad;
     };
     let mut lines = text.split("\r\n");

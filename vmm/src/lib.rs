@@ -14,6 +14,8 @@
     )
 )]
 
+extern crate alloc; // for what guests compile too
+
 pub mod backtrace;
 mod bell;
 pub mod bench;

@@ -27,6 +27,7 @@ mod specification;
 mod statistics;
 mod subject;
 pub mod table;
+mod web;
 mod wire;
 
 use crate::config::Image;
@@ -103,6 +104,8 @@ pub(crate) struct Ground {
     guest: PathBuf,
     /// The guest that is booted.
     hello: PathBuf,
+    /// The one that is a web server.
+    web: PathBuf,
     /// The `trapless` command.
     program: PathBuf,
 }
@@ -125,6 +128,7 @@ pub fn run(
         cores,
         guest: build::image(&example("bench"))?,
         hello: build::image(&example("hello"))?,
+        web: build::image(&example("http"))?,
         program: options.program.clone(),
         ticks_per_ns: ticks_per_ns(),
     };

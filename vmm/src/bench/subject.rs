@@ -5,6 +5,7 @@ use super::block::Run;
 use super::floor::loopback::Loopback;
 use super::floor::program::Program;
 use super::floor::{bare, disk, system, threads as pair};
+use super::web::Load;
 use crate::config::{self, Config};
 use crate::{End, Error, Vm};
 use std::path::Path;
@@ -124,6 +125,16 @@ pub fn loopback_requests(_: &Ground) -> Result<Subject, Error> {
 pub fn loopback_streams(_: &Ground) -> Result<Subject, Error> {
     let mut loopback = Loopback::for_streams()?;
     Ok(Box::new(move |run| loopback.streams(run)))
+}
+
+pub fn web_guest(ground: &Ground) -> Result<Subject, Error> {
+    let mut load = Load::of_guest(&ground.web)?;
+    Ok(Box::new(move |run| load.rounds(run)))
+}
+
+pub fn web_threads(_: &Ground) -> Result<Subject, Error> {
+    let mut load = Load::of_threads()?;
+    Ok(Box::new(move |run| load.rounds(run)))
 }
 
 pub fn nothing(ground: &Ground) -> Result<Subject, Error> {

@@ -2,7 +2,7 @@
 
 use super::super::floor::loopback;
 use super::super::guest::Setup;
-use super::super::subject;
+use super::super::{subject, web};
 use super::{CALL, FLOOR, Place, Row, TRAPPED};
 
 /// The rows.
@@ -48,6 +48,27 @@ pub(super) const ROWS: &[Row] = &[
         explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
                   at a queue only when it was kicked.",
         ..TRAPPED
+    },
+    Row {
+        name: "http/guest",
+        operation: "web server: a request of 8 at a time",
+        mechanism: "guest, user-mode network",
+        against: &["floor/http"],
+        per: web::CONNECTIONS,
+        place: Place::HostPair(subject::web_guest),
+        explain: "The example that is a web server, asked over 8 connections that stay, by the host, through a port that user-mode networking forwards: a page on each, and on \
+                  each again when all were answered. A request crosses the host's TCP, that of the user-mode network in the I/O thread, and the guest's own. What one costs is its \
+                  share of the round; a second over it is requests a second. Guest and I/O thread share a processor.",
+        ..CALL
+    },
+    Row {
+        name: "floor/http",
+        operation: "floors",
+        mechanism: "web server, threads",
+        per: web::CONNECTIONS,
+        place: Place::HostPair(subject::web_threads),
+        explain: "The same server code in this process, with a thread for each of the connections, asked in the same way.",
+        ..FLOOR
     },
     Row {
         name: "floor/loopback/request",

@@ -1,0 +1,215 @@
+//! The web server of the examples under load: in a VM, behind a user-mode network, and as threads of this process.
+
+#[path = "../../../examples/http/page.rs"]
+mod page;
+
+use super::block::Run;
+use crate::config::{self, Config, Forward, Link, Net, Protocol, UserNetwork};
+use crate::{Error, StopReason, Stopper, Vm};
+use page::Parsed;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// Connections, each of which asks again when all were answered.
+pub const CONNECTIONS: u32 = 8;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: guest\r\n\r\n";
+
+/// How long a server may take to answer at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Clients of a server.
+pub struct Load {
+    clients: Vec<TcpStream>,
+    /// What serves them, if that has to be ended.
+    _server: Option<Server>,
+}
+
+/// A VM that serves.
+struct Server {
+    stopper: Stopper,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopper.stop(StopReason::Requested);
+        if let Some(thread) = self.thread.take() {
+            // How it ended does not matter: it has been measured.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn os(source: io::Error) -> Error {
+    Error::Os {
+        what: "the web server that is measured".to_owned(),
+        source,
+    }
+}
+
+impl Load {
+    /// Of the example in a VM.
+    pub fn of_guest(image: &Path) -> Result<Load, Error> {
+        let free = TcpListener::bind("127.0.0.1:0").map_err(os)?;
+        let host = free.local_addr().map_err(os)?;
+        drop(free);
+        let network = UserNetwork {
+            forward: vec![Forward {
+                protocol: Protocol::Tcp,
+                host,
+                guest: 80,
+            }],
+            ..UserNetwork::default()
+        };
+        let mut config = Config::new(config::Image::File(image.to_owned()));
+        config.console = config::Console::None;
+        config.nets.push(Net::new("net0", Link::User(network)));
+        let vm = Vm::new(&config, image)?;
+        let stopper = vm.stopper();
+        let thread = thread::Builder::new().name("web".to_owned());
+        let thread = thread.spawn(|| drop(vm.run())).map_err(os)?;
+        let server = Server {
+            stopper,
+            thread: Some(thread),
+        };
+        Load::new(host, Some(server))
+    }
+
+    /// Of the same code in this process, with a thread for each connection.
+    pub fn of_threads() -> Result<Load, Error> {
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(os)?;
+        let address = listener.local_addr().map_err(os)?;
+        let accept = move || {
+            for connection in listener.incoming().take(CONNECTIONS as usize).flatten() {
+                // A connection that breaks has ended.
+                thread::spawn(|| serve(connection));
+            }
+        };
+        let named = thread::Builder::new().name("web".to_owned());
+        named.spawn(accept).map_err(os)?;
+        Load::new(address, None)
+    }
+
+    fn new(address: SocketAddr, server: Option<Server>) -> Result<Load, Error> {
+        let until = Instant::now() + PATIENCE;
+        let clients = (0..CONNECTIONS).map(|_| client(address, until));
+        Ok(Load {
+            clients: clients.collect::<io::Result<_>>().map_err(os)?,
+            _server: server,
+        })
+    }
+
+    /// A request on every connection, and their answers.
+    pub fn rounds(&mut self, run: &mut Run) -> Result<(), Error> {
+        let mut failed = Ok(());
+        run.over(|| {
+            let mut round = || {
+                for client in &mut self.clients {
+                    client.write_all(REQUEST)?;
+                }
+                self.clients.iter_mut().try_for_each(answered)
+            };
+            if let Err(source) = round() {
+                failed = Err(source);
+            }
+        });
+        failed.map_err(os)
+    }
+}
+
+/// A connection that has been answered once: one through a forward is there before the guest is.
+fn client(server: SocketAddr, until: Instant) -> io::Result<TcpStream> {
+    loop {
+        let tried = TcpStream::connect(server).and_then(|mut client| {
+            client.set_nodelay(true)?;
+            client.set_read_timeout(Some(PATIENCE))?;
+            client.write_all(REQUEST)?;
+            answered(&mut client).map(|()| client)
+        });
+        match tried {
+            Err(_) if Instant::now() < until => thread::sleep(Duration::from_millis(10)),
+            tried => return tried,
+        }
+    }
+}
+
+/// Reads an answer, which is to be a page.
+fn answered(client: &mut TcpStream) -> io::Result<()> {
+    let mut bytes = [0; 1024];
+    let mut held = 0;
+    loop {
+        let room = bytes.get_mut(held..).unwrap_or_default();
+        match client.read(room)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            len => held += len,
+        }
+        let text = String::from_utf8_lossy(bytes.get(..held).unwrap_or_default());
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("Content-Length: ").nth(1);
+            let length = length.and_then(|rest| rest.lines().next()?.parse::<usize>().ok());
+            match length {
+                Some(length) if head.starts_with("HTTP/1.1 200") => {
+                    if body.len() >= length {
+                        return Ok(());
+                    }
+                }
+                _ => return Err(ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}
+
+/// Answers a connection's requests, as the example does.
+fn serve(mut connection: TcpStream) -> io::Result<()> {
+    static VISITS: AtomicU32 = AtomicU32::new(0);
+    connection.set_nodelay(true)?;
+    let mut bytes = [0; 2048];
+    let mut held = 0;
+    loop {
+        match page::parse(bytes.get(..held).unwrap_or_default()) {
+            Parsed::Request(request) => {
+                let visits = VISITS.fetch_add(1, Ordering::Relaxed) + 1;
+                connection.write_all(page::answer(&request, visits).as_bytes())?;
+                if !request.keep_alive {
+                    return Ok(());
+                }
+                bytes.copy_within(request.len..held, 0);
+                held -= request.len;
+            }
+            Parsed::Part if held < bytes.len() => {
+                let room = bytes.get_mut(held..).unwrap_or_default();
+                match connection.read(room)? {
+                    0 => return Ok(()),
+                    len => held += len,
+                }
+            }
+            Parsed::Part | Parsed::Bad => return connection.write_all(page::BAD_REQUEST),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::Plan;
+    use super::*;
+    use crate::histogram::Histogram;
+
+    #[test]
+    fn threads_serve_the_page() {
+        let mut load = Load::of_threads().unwrap();
+        let plan = Plan {
+            chunk: 1,
+            chunks: 1,
+            singles: 1,
+        };
+        let mut histogram = Histogram::new();
+        let mut run = Run::new(plan, &mut histogram);
+        load.rounds(&mut run).unwrap();
+        assert!(run.rounds > 0);
+    }
+}
