@@ -95,6 +95,8 @@ unsafe fn posted<const TIMED: bool>(
 /// Returns when the post is answered.
 #[inline]
 fn wait(words: &LineWords, post: u32) {
+    // Nobody answers sooner, and a first look now would only keep the line from who is to take it.
+    spin_loop();
     for _ in 0..SOON {
         if line::is_answered(&words.answered, post) {
             return;
