@@ -142,6 +142,40 @@ fn a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back() {
     assert_eq!(finished.text(), "up\ndown\nup\n");
 }
 
+/// Sends back what comes, as long as something does, and says how many frames that were.
+fn send_back(mut peer: Peer) -> u32 {
+    let mut count = 0;
+    while let Some(frame) = peer.try_receive() {
+        count += 1;
+        // The guest may be gone with the last ones on their way.
+        if peer.try_send(&frame).is_err() {
+            break;
+        }
+    }
+    count
+}
+
+#[test]
+fn what_no_queue_may_hold_stops_the_card_until_it_is_reset_and_what_is_no_frame_is_lost() {
+    require_kvm!();
+    let finished = Wire::new().run(&["broken"], |peer| {
+        assert!(send_back(peer) > 10);
+    });
+    let [card] = &finished.outcome.stats.devices[..] else {
+        panic!("{:?}", finished.outcome.stats.devices);
+    };
+    assert!(card.broken.is_some() && card.dropped == 9, "{card:?}");
+}
+
+#[test]
+fn a_card_is_reset_with_frames_on_their_way() {
+    require_kvm!();
+    let finished = Wire::new().run(&["reset"], |peer| {
+        send_back(peer);
+    });
+    card(&finished);
+}
+
 #[test]
 fn a_wire_without_another_end_is_refused_with_its_cure() {
     require_kvm!();

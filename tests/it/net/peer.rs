@@ -1,6 +1,6 @@
 //! The other end of a wire: frames in a Unix stream socket, each after its length.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
@@ -31,17 +31,26 @@ impl Peer {
     }
 
     pub fn send(&mut self, frame: &[u8]) {
+        self.try_send(frame).unwrap();
+    }
+
+    pub fn try_send(&mut self, frame: &[u8]) -> io::Result<()> {
         let mut bytes = (frame.len() as u32).to_be_bytes().to_vec();
         bytes.extend(frame);
-        self.0.write_all(&bytes).unwrap();
+        self.0.write_all(&bytes)
     }
 
     pub fn receive(&mut self) -> Vec<u8> {
+        self.try_receive().expect("a frame")
+    }
+
+    /// `None`: the card is gone.
+    pub fn try_receive(&mut self) -> Option<Vec<u8>> {
         let mut len = [0; 4];
-        self.0.read_exact(&mut len).unwrap();
+        self.0.read_exact(&mut len).ok()?;
         let mut frame = vec![0; u32::from_be_bytes(len) as usize];
-        self.0.read_exact(&mut frame).unwrap();
-        frame
+        self.0.read_exact(&mut frame).ok()?;
+        Some(frame)
     }
 }
 

@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod broken;
 mod frames;
 mod outbound;
 mod stack;
@@ -15,8 +16,14 @@ use guest_sdk::net::Card;
 
 #[guest_sdk::main]
 async fn main(spawner: Spawner) {
+    let case = env::args().nth(1).unwrap_or_default();
+    match case {
+        "broken" => return broken::broken(),
+        "reset" => return broken::reset(),
+        _ => {}
+    }
     let card = Card::open().expect("a network card");
-    match env::args().nth(1).unwrap_or_default() {
+    match case {
         "echo" => frames::echo(card).await,
         "flood" => frames::flood(card, number(2)).await,
         "drain" => frames::drain(card, number(2)).await,
