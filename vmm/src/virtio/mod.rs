@@ -9,6 +9,7 @@ mod chain;
 pub(crate) mod console;
 #[cfg(test)]
 pub(crate) mod fuzz;
+mod listener;
 pub(crate) mod net;
 #[cfg(test)]
 pub(crate) mod peer;

@@ -6,9 +6,10 @@
 use super::end::End;
 use crate::Error;
 use crate::io::Sources;
+use crate::virtio::listener::Listener;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use vmm_sys_util::epoll::EventSet;
 
 const CLIENT: u32 = 0;
@@ -16,8 +17,7 @@ const LISTENER: u32 = 1;
 
 /// The end.
 pub(super) struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
+    listener: Listener,
     /// Whether somebody may wait to be accepted.
     is_awaited: bool,
     client: Option<Client>,
@@ -46,31 +46,10 @@ impl Socket {
     /// Listens at a path.
     ///
     /// # Errors
-    /// [`Error::Os`], with what would help.
+    /// [`Error::Create`], with what would help.
     pub fn listen(path: &Path) -> Result<Socket, Error> {
-        let os = |what: String| move |source| Error::Os { what, source };
-        let bound = match UnixListener::bind(path) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => match UnixStream::connect(path) {
-                // Nobody listens any more: the file is what an earlier program left.
-                Err(refused) if refused.kind() == ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
-                }
-                _ => {
-                    let what = format!(
-                        "{} is in use; end the program that listens there, or name another path",
-                        path.display()
-                    );
-                    return Err(os(what)(error));
-                }
-            },
-            bound => bound,
-        };
-        let listener = bound.map_err(os(format!("listening at {}", path.display())))?;
-        let made = listener.set_nonblocking(true);
-        made.map_err(os(format!("listening at {}", path.display())))?;
         Ok(Socket {
-            listener,
-            path: path.to_owned(),
+            listener: Listener::new(path, "console port")?,
             is_awaited: true,
             client: None,
             first: 0,
@@ -81,7 +60,7 @@ impl Socket {
     fn accept(&mut self, sources: &mut Sources) {
         while self.is_awaited && self.client.is_none() {
             match self.listener.accept() {
-                Ok((stream, _)) => self.client = self.welcome(stream, sources),
+                Ok(stream) => self.client = self.welcome(stream, sources),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // The listener tells of the next one.
                 Err(_) => self.is_awaited = false,
@@ -92,7 +71,6 @@ impl Socket {
     fn welcome(&self, stream: UnixStream, sources: &mut Sources) -> Option<Client> {
         let events =
             EventSet::IN | EventSet::OUT | EventSet::READ_HANG_UP | EventSet::EDGE_TRIGGERED;
-        stream.set_nonblocking(true).ok()?;
         let token = self.first.saturating_add(CLIENT);
         sources.watch(&stream, token, events).ok()?;
         Some(Client {
@@ -108,13 +86,6 @@ impl Socket {
         if let Some(client) = self.client.take() {
             sources.forget(&client.stream);
         }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // Somebody else may have removed it.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 

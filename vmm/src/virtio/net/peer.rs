@@ -1,13 +1,10 @@
 //! The other end of a Unix stream socket: how it is reached, and how often that is tried when it is away.
 
 use crate::Error;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
-    send, socket_with,
-};
-use std::io::{self, ErrorKind};
+use crate::virtio::listener::{Listener, connected};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 /// A connection.
@@ -43,65 +40,26 @@ pub(super) enum Peer {
     /// By connecting.
     At(PathBuf),
     /// By being connected to.
-    Heard(UnixListener, PathBuf),
+    Heard(Listener),
 }
 
 impl Peer {
     /// Listens at a path.
     ///
     /// # Errors
-    /// [`Error::Os`], with what would help.
+    /// [`Error::Create`], with what would help.
     pub fn listen(path: &Path) -> Result<Peer, Error> {
-        let os = |what: String, source| Error::Os { what, source };
-        let bound = match UnixListener::bind(path) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => match connected(path) {
-                // Nobody listens any more: the file is what an earlier program left.
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
-                }
-                _ => {
-                    let what = format!(
-                        "{} is in use; end the program that listens there, or name another path",
-                        path.display()
-                    );
-                    return Err(os(what, error));
-                }
-            },
-            bound => bound,
-        };
-        let cannot = |error| os(format!("listening at {}", path.display()), error);
-        let listener = bound.map_err(cannot)?;
-        listener.set_nonblocking(true).map_err(cannot)?;
-        Ok(Peer::Heard(listener, path.to_owned()))
+        Ok(Peer::Heard(Listener::new(path, "network card")?))
     }
 
     /// A connection, if one can be had at once.
     ///
     /// # Errors
-    /// The host's; for one that listens [`ErrorKind::WouldBlock`] while nobody connects.
+    /// The host's; for one that listens [`WouldBlock`](io::ErrorKind::WouldBlock) while nobody connects.
     pub fn reach(&self) -> io::Result<Connection> {
         match self {
-            Peer::At(path) => connected(path),
-            Peer::Heard(listener, _) => listener
-                .accept()
-                .map(|(stream, _)| Connection(stream.into())),
+            Peer::At(path) => Ok(Connection(connected(path)?)),
+            Peer::Heard(listener) => Ok(Connection(listener.accept()?.into())),
         }
     }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        if let Peer::Heard(_, path) = self {
-            // Somebody else may have removed it.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-fn connected(path: &Path) -> io::Result<Connection> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    // At once or not at all: a listener that is slow to accept is one that is not there yet.
-    connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(Connection(socket))
 }

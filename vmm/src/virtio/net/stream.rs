@@ -189,7 +189,7 @@ fn set(timer: &OwnedFd, wait: Duration) {
 impl Backend for Stream {
     fn watch(&mut self, _: u64, sources: &mut Sources) -> io::Result<()> {
         sources.watch(&self.timer, token::TIMER, EventSet::IN)?;
-        if let Peer::Heard(listener, _) = &self.peer {
+        if let Peer::Heard(listener) = &self.peer {
             sources.watch(
                 listener,
                 token::LISTENER,
@@ -206,7 +206,7 @@ impl Backend for Stream {
 
     fn forget(&mut self, sources: &mut Sources) {
         sources.forget(&self.timer);
-        if let Peer::Heard(listener, _) = &self.peer {
+        if let Peer::Heard(listener) = &self.peer {
             sources.forget(listener);
         }
         if let Some(connection) = &self.connection {

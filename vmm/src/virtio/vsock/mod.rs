@@ -3,14 +3,13 @@
 //! A program on the host connects to the device's socket, writes `CONNECT 5000` and a line's end, reads `OK` with a port of the host's, and is connected to whoever listens to
 //! port 5000 in the guest. A guest that connects to port 5000 of the host is connected to whoever listens at the socket's path with `_5000` after it.
 //!
-//! Here are the queues. Headers are [`request`]'s, the state of a connection is [`connection`]'s, sockets are [`socket`]'s and [`listener`]'s. Everything that waits has a bound: for
+//! Here are the queues. Headers are [`request`]'s, the state of a connection is [`connection`]'s, sockets are [`socket`]'s and [`listener`](super::listener)'s. Everything that waits has a bound: for
 //! the guest wait resets, up to [`MOST_RESETS`], and then its packets wait too; for a program that does not read wait as many bytes as the guest was told.
 
 mod connection;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod greeting;
-mod listener;
 mod programs;
 mod request;
 mod socket;
@@ -20,6 +19,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
+use super::listener::Listener;
 use super::{Broken, Chain, Device, Identity, Queues};
 use crate::Error;
 use crate::config::Vsock as Config;
@@ -27,7 +27,6 @@ use crate::io::Sources;
 use connection::Turn;
 use hypercall_abi::device::kind;
 use hypercall_abi::vsock::{Config as Space, EVENT, Header, MAX_PAYLOAD, RECEIVE, SEND, shutdown};
-use listener::Listener;
 use request::{Packet, Ports, Said, Wrong, parse, reset};
 use socket::{Closed, Got};
 use std::collections::VecDeque;
@@ -68,7 +67,7 @@ impl Vsock {
         Ok(Vsock {
             name: config.name.clone(),
             cid: config.cid.into(),
-            listener: Listener::new(&config.path)?,
+            listener: Listener::new(&config.path, "vsock device")?,
             streams: Streams::new(),
             resets: VecDeque::with_capacity(MOST_RESETS),
             is_called: false,

@@ -4,7 +4,10 @@ use super::Vsock;
 use super::connection::Connection;
 use super::greeting::Greeting;
 use super::request::Packet;
+use super::socket::Socket;
 use crate::io::Sources;
+use std::ffi::OsString;
+use std::path::Path;
 use vmm_sys_util::epoll::EventSet;
 
 impl Vsock {
@@ -13,7 +16,9 @@ impl Vsock {
         if self.streams.is_full() {
             return false;
         }
-        let Ok(socket) = self.listener.connect(packet.ports.host) else {
+        let mut path = OsString::from(self.listener.path());
+        path.push(format!("_{}", packet.ports.host));
+        let Ok(socket) = Socket::connect(Path::new(&path)) else {
             return false;
         };
         let Some(place) = self.streams.add(socket, sources) else {
@@ -29,7 +34,7 @@ impl Vsock {
         while self.is_called && !self.streams.is_full() {
             match self.listener.accept() {
                 // A socket that cannot be watched is closed.
-                Ok(socket) => drop(self.streams.add(socket, sources)),
+                Ok(stream) => drop(self.streams.add(Socket::new(stream.into()), sources)),
                 // Others than that nobody is there pass, and a program that connects later brings them up again.
                 Err(_) => self.is_called = false,
             }

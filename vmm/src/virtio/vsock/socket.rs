@@ -3,11 +3,9 @@
 //! It is watched for changes only. So it remembers whether there may be something to read or room to write, until the kernel says that there is not.
 
 use super::greeting::{self, Greeting};
+use crate::virtio::listener::connected;
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
-    connect, recv, send, shutdown, socket_with,
-};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -67,10 +65,7 @@ impl Socket {
 
     /// Connects to a program that listens at a path; at once or not at all.
     pub fn connect(path: &Path) -> Result<Socket, Errno> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        connect(&fd, &SocketAddrUnix::new(path)?)?;
-        Ok(Socket::new(fd))
+        connected(path).map(Socket::new)
     }
 
     /// Takes note of what the kernel tells.

@@ -117,8 +117,11 @@ fn works(mark: u8) {
     );
 }
 
+/// A name, a queue, and what is done to it.
+type Break = (&'static str, u16, fn(u16));
+
 /// What stops the card, by the queue.
-const BROKEN: &[(&str, u16, fn(u16))] = &[
+const BROKEN: &[Break] = &[
     ("a loop", SEND, looped),
     ("a loop", RECEIVE, looped),
     ("a head that is not there", SEND, |queue| {

@@ -1,17 +1,16 @@
-//! The socket at which programs on the host reach the guest's listeners, and the paths of those that the guest reaches.
+//! A Unix socket at which programs on the host reach a device.
 
 use crate::Error;
 use rustix::io::Errno;
-use std::ffi::OsString;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use super::socket::Socket;
-
 /// The socket. Its file goes with it.
+#[derive(Debug)]
 pub(super) struct Listener {
     socket: UnixListener,
     path: PathBuf,
@@ -26,26 +25,27 @@ impl AsFd for Listener {
 }
 
 impl Listener {
-    /// Listens at a path. A socket that an earlier program left there is replaced.
+    /// Listens at a path, for a device of this kind. A socket that an earlier program left there is replaced, and nothing else is.
     ///
     /// # Errors
     /// [`Error::Create`], with what would help.
-    pub fn new(path: &Path) -> Result<Listener, Error> {
+    pub fn new(path: &Path, device: &str) -> Result<Listener, Error> {
         let refused = |problem: String| Error::Create {
             path: path.to_owned(),
             problem,
         };
         let bound = match UnixListener::bind(path) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                // A connection to any other file is refused as one to a socket that nobody listens at.
                 let is_socket = std::fs::symlink_metadata(path)
                     .is_ok_and(|found| found.file_type().is_socket());
                 if !is_socket {
-                    let problem = "something else is there; name another path for the vsock device";
-                    return Err(refused(problem.into()));
+                    let problem = "something else is there; name another path for the";
+                    return Err(refused(format!("{problem} {device}")));
                 }
-                if !matches!(Socket::connect(path), Err(Errno::CONNREFUSED)) {
-                    let problem = "a program listens there, perhaps another VM; end it, or name another path for the vsock device";
-                    return Err(refused(problem.into()));
+                if !matches!(connected(path), Err(Errno::CONNREFUSED)) {
+                    let problem = "a program listens there, perhaps another VM; end it, or name another path for the";
+                    return Err(refused(format!("{problem} {device}")));
                 }
                 std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
             }
@@ -62,18 +62,19 @@ impl Listener {
         })
     }
 
-    /// The next program that connects.
-    pub fn accept(&self) -> io::Result<Socket> {
-        let (stream, _) = self.socket.accept()?;
-        stream.set_nonblocking(true)?;
-        Ok(Socket::new(OwnedFd::from(stream)))
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Connects to the program that listens for connections from the guest to a port.
-    pub fn connect(&self, port: u32) -> Result<Socket, Errno> {
-        let mut path = OsString::from(&self.path);
-        path.push(format!("_{port}"));
-        Socket::connect(Path::new(&path))
+    /// The next program that connects; it is read and written without blocking.
+    ///
+    /// # Errors
+    /// The host's; [`ErrorKind::WouldBlock`] while there is none.
+    pub fn accept(&self) -> io::Result<UnixStream> {
+        let (stream, _) = self.socket.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok(stream)
     }
 }
 
@@ -87,6 +88,17 @@ impl Drop for Listener {
     }
 }
 
+/// Connects to a socket, at once or not at all: who is slow to accept is one that is not there yet. Nothing at it blocks.
+///
+/// # Errors
+/// The host's.
+pub(super) fn connected(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,14 +108,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vsock");
         let other = UnixListener::bind(&path).unwrap();
-        let refusal = |path: &Path| match Listener::new(path) {
+        let refusal = |path: &Path| match Listener::new(path, "vsock device") {
             Ok(_) => panic!("{} was taken", path.display()),
             Err(error) => error.to_string(),
         };
         let said = refusal(&path);
         assert!(said.contains("a program listens there"), "{said}");
         drop(other);
-        let listener = Listener::new(&path).unwrap();
+        let listener = Listener::new(&path, "vsock device").unwrap();
         assert!(refusal(&path).contains("a program listens there"));
         drop(listener);
         assert!(!path.exists());
@@ -120,9 +132,9 @@ mod tests {
     fn the_file_of_a_successor_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vsock");
-        let first = Listener::new(&path).unwrap();
+        let first = Listener::new(&path, "vsock device").unwrap();
         std::fs::rename(&path, directory.path().join("away")).unwrap();
-        let second = Listener::new(&path).unwrap();
+        let second = Listener::new(&path, "vsock device").unwrap();
         drop(first);
         assert!(path.exists());
         drop(second);
