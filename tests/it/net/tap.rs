@@ -4,28 +4,33 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use trapless_tests::{Boot, require_kvm};
 use vmm::config::Link;
 
-/// A tap device with an address, gone at the end.
+/// A tap device with an address, gone at the end. Its network is this test's alone, also where several run at once, or one was killed.
 pub struct Tap {
     pub name: String,
-    subnet: u8,
+    /// What addresses in it begin with.
+    network: String,
 }
 
 impl Tap {
     /// `None` where the host does not allow it, with a line that says so.
-    pub fn new(subnet: u8) -> Option<Tap> {
-        let name = format!("trapless{}", std::process::id() % 10_000);
-        let name = format!("{name}{}", char::from(b'a' + subnet % 26));
+    pub fn new() -> Option<Tap> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = std::process::id() * 4 + COUNT.fetch_add(1, Ordering::Relaxed);
+        let [.., high, low] = number.to_be_bytes();
+        let name = format!("trapless{}", number % 1_000_000);
+        let network = format!("10.{}.{low}", 128 | high);
         if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
             eprintln!("skipped: /dev/net/tun cannot be opened: {error}");
             return None;
         }
-        let tap = Tap { name, subnet };
+        let tap = Tap { name, network };
         let made = tap.ip(&["tuntap", "add", &tap.name, "mode", "tap"])
-            && tap.ip(&["address", "add", &tap.address(1), "dev", &tap.name])
+            && tap.ip(&["address", "add", &tap.subnet(1), "dev", &tap.name])
             && tap.ip(&["link", "set", &tap.name, "up"]);
         if !made {
             eprintln!("skipped: `ip` cannot make a tap device here");
@@ -39,8 +44,14 @@ impl Tap {
         ran.is_ok_and(|status| status.success())
     }
 
+    /// An address in its network.
     pub fn address(&self, host: u8) -> String {
-        format!("10.213.{}.{host}/24", self.subnet)
+        format!("{}.{host}", self.network)
+    }
+
+    /// The same, with the network's length.
+    pub fn subnet(&self, host: u8) -> String {
+        self.address(host) + "/24"
     }
 }
 
@@ -51,10 +62,10 @@ impl Drop for Tap {
 }
 
 /// Connects as soon as somebody listens.
-fn connect(subnet: u8) -> TcpStream {
+fn connect(server: &str) -> TcpStream {
     let patience = Instant::now() + Duration::from_secs(120);
     loop {
-        match TcpStream::connect(format!("10.213.{subnet}.2:7")) {
+        match TcpStream::connect((server, 7)) {
             Ok(stream) => return stream,
             Err(error) => assert!(Instant::now() < patience, "{error}"),
         }
@@ -64,13 +75,13 @@ fn connect(subnet: u8) -> TcpStream {
 #[test]
 fn the_hosts_own_stack_talks_to_a_guests() {
     require_kvm!();
-    let Some(tap) = Tap::new(71) else {
+    let Some(tap) = Tap::new() else {
         return;
     };
-    let boot = Boot::guest("net", &["tcp", &tap.address(2)]).card(Link::Tap(tap.name.clone()));
+    let boot = Boot::guest("net", &["tcp", &tap.subnet(2)]).card(Link::Tap(tap.name.clone()));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut stream = connect(tap.subnet);
+            let mut stream = connect(&tap.address(2));
             let sent: Vec<u8> = (0..300_000_u32).map(|n| ((n * 31) >> 3) as u8).collect();
             let mut writer = stream.try_clone().unwrap();
             let writing = sent.clone();
@@ -91,7 +102,7 @@ fn the_hosts_own_stack_talks_to_a_guests() {
 #[test]
 fn a_tap_device_in_use_is_refused_with_its_cure() {
     require_kvm!();
-    let Some(tap) = Tap::new(72) else {
+    let Some(tap) = Tap::new() else {
         return;
     };
     let boot = Boot::guest("net", &["echo"]).card(Link::Tap(tap.name.clone()));
