@@ -2,10 +2,8 @@
 
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 use std::io::Write;
-use std::path::PathBuf;
 use tempfile::NamedTempFile;
 use trapless_tests::{Boot, require_kvm};
-use vmm::config::Image;
 
 /// An image as `mkfs.vfat` makes it, with files in it.
 fn image(bytes: u64) -> NamedTempFile {
@@ -31,18 +29,12 @@ fn image(bytes: u64) -> NamedTempFile {
 #[test]
 fn a_file_system_is_listed_and_read() {
     require_kvm!();
-    let guest = vmm::build::image(&Image::Package {
-        directory: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-        package: "examples".into(),
-        bin: Some("fat".into()),
-        profile: None,
-    });
-    let guest = guest.unwrap();
+    let guest = trapless_tests::guest("fat");
     // FAT16 and FAT32.
     for bytes in [16 << 20, 64 << 20] {
         let image = image(bytes);
         let run = |args: &[&str]| {
-            let boot = Boot::image(&guest).args(args);
+            let boot = Boot::image(guest).args(args);
             boot.disk(image.path(), |disk| disk.read_only = true).run()
         };
         let listed = run(&[]);

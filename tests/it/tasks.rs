@@ -35,8 +35,8 @@ fn waiting_tasks_make_no_exits() {
     let (short, long) = (idle("1"), idle("2000"));
     for report in [&short, &long] {
         assert_eq!(report.end, "Exit(0)");
-        // They print, wait and exit; and wait again where the host's clock is ahead of the guest's.
-        assert!((3..=6).contains(&report.exits), "{report:?}");
+        // They print, wait if the time is not over before that, and exit; and wait again where the host's clock is ahead of the guest's.
+        assert!((2..=6).contains(&report.exits), "{report:?}");
         assert_eq!(report.calls, report.exits);
     }
     // A vCPU that polled would have used 2,000 ms more.

@@ -11,7 +11,7 @@ pub const GUESTS: [&str; 8] = [
 ];
 
 /// The binaries of the package `examples` that the tests boot too.
-pub const EXAMPLES: [&str; 2] = ["http", "kv"];
+pub const EXAMPLES: [&str; 3] = ["fat", "http", "kv"];
 
 /// The environment variable that names a directory with the images, already built.
 pub const GUESTS_VARIABLE: &str = "TRAPLESS_GUESTS";
