@@ -43,6 +43,11 @@ fn data(party: u32, value: u32) -> u32 {
     party << party::SHIFT | value
 }
 
+/// Where a device says what it watches.
+fn of_device<'o, 'm>(ops: &'o mut EventOps<'m>, index: u32) -> Sources<'o, 'm> {
+    Sources::new(ops, data(party::SOURCE.saturating_add(index), 0))
+}
+
 /// Everything the thread has.
 pub(super) struct Floor {
     shared: Arc<Shared>,
@@ -104,8 +109,7 @@ impl Floor {
                 self.over = true;
                 let ns_per_tick = self.shared.clock.ns_per_tick();
                 for (index, station) in (0..).zip(std::mem::take(&mut self.stations)) {
-                    let mut sources =
-                        Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+                    let mut sources = of_device(ops, index);
                     self.stats.push(station.end(&mut sources, ns_per_tick));
                 }
             }
@@ -129,7 +133,7 @@ impl Floor {
                 self.shared.doorbells.forget(number);
             }
         }
-        let mut sources = Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+        let mut sources = of_device(ops, index);
         let answer = station.carry_out(request, &mut sources);
         if !matches!(request, Request::Start) || answer.0 != Status::OK {
             return answer;
@@ -242,7 +246,7 @@ impl Floor {
     ) -> bool {
         let mut did = false;
         for (index, station) in (0..).zip(&mut self.stations) {
-            let mut sources = Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+            let mut sources = of_device(ops, index);
             did |= act(station, &mut sources);
         }
         did
@@ -278,8 +282,7 @@ impl MutEventSubscriber for Floor {
                     if let Some((bell, _)) = self.kicks.get(&events.data()) {
                         let _ = bell.read();
                     }
-                    let mut sources =
-                        Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+                    let mut sources = of_device(ops, index);
                     station.kicked(value, &mut sources);
                     self.rouse();
                 }
@@ -287,8 +290,7 @@ impl MutEventSubscriber for Floor {
             _ => {
                 let index = party.saturating_sub(party::SOURCE);
                 if let Some(station) = self.stations.get_mut(index as usize) {
-                    let mut sources =
-                        Sources::new(ops, data(party::SOURCE.saturating_add(index), 0));
+                    let mut sources = of_device(ops, index);
                     if station.ready(value, events.event_set(), &mut sources) {
                         self.rouse();
                     }
