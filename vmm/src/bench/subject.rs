@@ -32,9 +32,14 @@ pub fn pread(_: &Ground) -> Result<Subject, Error> {
     Ok(Box::new(move |run| disk::read(run, &file)))
 }
 
-pub fn disk_ring(ground: &Ground) -> Result<Subject, Error> {
+pub fn disk_one(ground: &Ground) -> Result<Subject, Error> {
     let (file, cores) = (disk::image()?, ground.cores);
-    Ok(Box::new(move |run| disk::ring(run, &file, cores)))
+    Ok(Box::new(move |run| disk::one(run, &file, cores)))
+}
+
+pub fn disk_many(ground: &Ground) -> Result<Subject, Error> {
+    let (file, cores) = (disk::image()?, ground.cores);
+    Ok(Box::new(move |run| disk::many(run, &file, cores)))
 }
 
 pub fn pipes(ground: &Ground) -> Result<Subject, Error> {

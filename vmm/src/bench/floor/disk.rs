@@ -15,8 +15,8 @@ use std::hint::spin_loop;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 /// Bytes of a read.
@@ -100,8 +100,30 @@ impl<T: Default> Entries<T> {
     }
 }
 
-/// Reads by another thread, of which as many are in flight as in the guest. A round begins one and ends the oldest.
-pub fn ring(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
+/// Reads by another thread, one after the other.
+pub fn one(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
+    with_device(file, cores, |driver| {
+        run.over(|| {
+            driver.offer(0);
+            driver.next();
+        });
+    })
+}
+
+/// Reads by another thread, of which as many are in flight as in the guest. A round ends the oldest and begins another one.
+pub fn many(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
+    with_device(file, cores, |driver| {
+        (0..DEPTH).for_each(|slot| driver.offer(slot));
+        run.over(|| {
+            if let Some(slot) = driver.next() {
+                driver.offer(slot);
+            }
+        });
+    })
+}
+
+/// Does something with a ring that is served on the second processor; what is in flight then is waited for.
+fn with_device(file: &File, cores: Cores, drive: impl FnOnce(&mut Driver)) -> Result<(), Error> {
     let ring = Ring {
         memory: Arc::new(Memory::new(8 << 20)?),
         descriptors: (0..DEPTH).map(|_| Default::default()).collect(),
@@ -109,23 +131,23 @@ pub fn ring(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
         used: Entries::new(),
         over: AtomicBool::new(false),
     };
+    let there = Barrier::new(2);
     thread::scope(|scope| {
         let device = scope.spawn(|| {
             pin(this_thread(), &[cores.second]);
+            there.wait();
             ring.serve(file)
         });
-        let (mut place, mut offered, mut seen) = (0, 0, 0);
-        for slot in 0..DEPTH {
-            place = after(place);
-            ring.offer(&mut offered, slot, place);
-        }
-        run.over(|| {
-            if let Some(slot) = ring.next(&mut seen, &device) {
-                place = after(place);
-                ring.offer(&mut offered, slot, place);
-            }
-        });
-        while seen != offered && ring.next(&mut seen, &device).is_some() {}
+        there.wait(); // asleep: it begins on this processor
+        let mut driver = Driver {
+            ring: &ring,
+            device: &device,
+            place: 0,
+            offered: 0,
+            seen: 0,
+        };
+        drive(&mut driver);
+        while driver.seen != driver.offered && driver.next().is_some() {}
         ring.over.store(true, Ordering::Release);
         device
             .join()
@@ -134,52 +156,62 @@ pub fn ring(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
     })
 }
 
-impl Ring {
-    /// The driver: makes a request.
-    fn offer(&self, offered: &mut u16, slot: u16, place: u64) {
+/// Who asks.
+struct Driver<'s> {
+    ring: &'s Ring,
+    device: &'s thread::ScopedJoinHandle<'s, io::Result<()>>,
+    place: u64,
+    offered: u16,
+    seen: u16,
+}
+
+impl Driver<'_> {
+    /// Makes the next request, in a slot that is not in flight.
+    fn offer(&mut self, slot: u16) {
+        self.place = after(self.place);
+        let ring = self.ring;
         let header = HEADERS + u64::from(slot) * 16;
         let mut bytes = [0; 16];
-        bytes[8..].copy_from_slice(&(place / 512).to_le_bytes());
+        bytes[8..].copy_from_slice(&(self.place / 512).to_le_bytes());
         // The memory is large enough for all slots.
-        let _ = self.memory.write(Gpa(header), &bytes);
+        let _ = ring.memory.write(Gpa(header), &bytes);
         let parts = [
             (header, 16),
             (DATA + u64::from(slot) * BLOCK as u64, BLOCK as u64),
             (STATUSES + u64::from(slot), 1),
         ];
-        let Some(descriptors) = self.descriptors.get(usize::from(slot)) else {
+        let Some(descriptors) = ring.descriptors.get(usize::from(slot)) else {
             return;
         };
         for ([address, len], part) in descriptors.iter().zip(parts) {
             address.store(part.0, Ordering::Relaxed);
             len.store(part.1, Ordering::Relaxed);
         }
-        if let Some(entry) = self.available.entry(*offered) {
+        if let Some(entry) = ring.available.entry(self.offered) {
             entry.store(slot, Ordering::Relaxed);
         }
-        *offered = offered.wrapping_add(1);
-        self.available.index.store(*offered, Ordering::Release); // after the entry; pairs with `serve`
+        self.offered = self.offered.wrapping_add(1);
+        ring.available.index.store(self.offered, Ordering::Release); // after the entry; pairs with `serve`
     }
 
-    /// The driver: waits for the next answer, and says of which request. `None`: there is nobody to answer.
-    fn next(
-        &self,
-        seen: &mut u16,
-        device: &thread::ScopedJoinHandle<io::Result<()>>,
-    ) -> Option<u16> {
-        while self.used.index.load(Ordering::Acquire) == *seen {
-            if device.is_finished() {
+    /// Waits for the next answer, and says in which slot. `None`: there is nobody to answer.
+    fn next(&mut self) -> Option<u16> {
+        let ring = self.ring;
+        while ring.used.index.load(Ordering::Acquire) == self.seen {
+            if self.device.is_finished() {
                 return None;
             }
             spin_loop();
         }
-        let entry = self.used.entry(*seen)?;
-        *seen = seen.wrapping_add(1);
+        let entry = ring.used.entry(self.seen)?;
+        self.seen = self.seen.wrapping_add(1);
         let slot = entry[0].load(Ordering::Relaxed) as u16;
-        let status: u8 = self.memory.load(Gpa(STATUSES + u64::from(slot))).ok()?;
+        let status: u8 = ring.memory.load(Gpa(STATUSES + u64::from(slot))).ok()?;
         (status == 0).then_some(slot)
     }
+}
 
+impl Ring {
     /// The device: answers until it is over.
     fn serve(&self, file: &File) -> io::Result<()> {
         let refused = || io::Error::from(io::ErrorKind::InvalidData);

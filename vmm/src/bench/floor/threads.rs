@@ -12,6 +12,7 @@ use hypercall_abi::line::{is_answered, post};
 use hypercall_abi::words::{EntryWords, LineWords, RingWords};
 use std::hint::{black_box, spin_loop};
 use std::io::{Read, Write, pipe};
+use std::sync::Barrier;
 use std::sync::atomic::Ordering;
 use std::thread;
 
@@ -66,11 +67,14 @@ fn with_partner(cores: Cores, ask: impl FnOnce(&Pair)) {
         ring: RingWords::default(),
         entries: (0..BATCH).map(|_| EntryWords::default()).collect(),
     };
+    let there = Barrier::new(2);
     thread::scope(|scope| {
         scope.spawn(|| {
             pin(this_thread(), &[cores.second]);
+            there.wait();
             pair.answer();
         });
+        there.wait(); // asleep: it begins on this processor
         ask(&pair);
         pair.ask(STOP);
     });

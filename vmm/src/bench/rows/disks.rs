@@ -10,10 +10,11 @@ pub(super) const ROWS: &[Row] = &[
         name: "disk/1",
         operation: "read 4 KiB from a disk",
         mechanism: "virtio, one at a time",
-        against: &["floor/pread", "disk/ata"],
+        against: &["floor/pread", "floor/disk/1", "disk/ata"],
         place: Place::GuestPair(Setup::Auto, "disk/1"),
         explain: "The guest reads a block of a disk whose file is in memory and waits for it, as a program without tasks does. The host looks at the \
-                  ring while it is busy, so that nothing traps. Its floor is this process reading the same from such a file: one thread, and no ring.",
+                  ring while it is busy, so that nothing traps. Its floors are this process reading the same from such a file, one thread and no ring, and two threads of it with the same ring \
+                  between them: what is between the two is the way to the other processor and back.",
         ..CALL
     },
     Row {
@@ -45,12 +46,20 @@ pub(super) const ROWS: &[Row] = &[
         ..FLOOR
     },
     Row {
+        name: "floor/disk/1",
+        operation: "floors",
+        mechanism: "a disk's ring, 1 deep",
+        place: Place::HostPair(subject::disk_one),
+        explain: "Two threads of this process, each on its processor: one makes a request of 4 KiB in a split virtqueue and looks until it is answered, the \
+                  other reads it from a file in memory. No hypervisor: the limit of any disk that another processor serves one request at a time.",
+        ..FLOOR
+    },
+    Row {
         name: "floor/disk",
         operation: "floors",
-        mechanism: "two threads, a disk's ring",
-        place: Place::HostPair(subject::disk_ring),
-        explain: "Two threads of this process, each on its processor: one makes requests of 4 KiB in a split virtqueue, 32 in flight, the other reads them \
-                  from a file in memory. No hypervisor: the limit of any disk that another processor serves.",
+        mechanism: "a disk's ring, 32 deep",
+        place: Place::HostPair(subject::disk_many),
+        explain: "The same with 32 requests in flight.",
         ..FLOOR
     },
 ];
