@@ -34,6 +34,7 @@ pub mod exit;
 pub mod fault;
 #[cfg(test)]
 mod fuzz;
+mod gauge;
 mod histogram;
 pub mod host;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here

@@ -73,14 +73,6 @@ pub struct DeviceStats {
 }
 
 impl DeviceStats {
-    pub(crate) fn new(kind: u32, name: &str) -> DeviceStats {
-        DeviceStats {
-            kind,
-            name: name.to_owned(),
-            ..DeviceStats::default()
-        }
-    }
-
     /// From taking a request to answering it, in the mean; `None` without any.
     #[must_use]
     pub fn mean(&self) -> Option<Duration> {

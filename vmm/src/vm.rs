@@ -5,6 +5,7 @@ use crate::config::{Config, Transport};
 use crate::console::Console;
 use crate::devices::{self, Opened};
 use crate::doorbell::Doorbells;
+use crate::gauge::Gauge;
 use crate::image::Plan;
 use crate::kvm::{self, Processor, refused};
 use crate::machine::Machine;
@@ -183,6 +184,11 @@ impl Vm {
         Stopper {
             shared: Arc::downgrade(&self.shared),
         }
+    }
+
+    /// A way to ask what its devices do while it runs.
+    pub(crate) fn gauge(&self) -> Gauge {
+        Gauge::new(&self.shared)
     }
 
     /// Runs the VM on this thread, and its further vCPUs on threads of their own, until it ends.

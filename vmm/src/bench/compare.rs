@@ -1,13 +1,13 @@
 //! Two result files side by side: what got slower, what got faster, beyond the noise.
 //!
 //! A row is compared by its ratios to the rows it is held against, which hold still when the machine as a whole is faster or slower on
-//! another day, and by its cost where it has none. A change counts when the two 95 % intervals do not touch and the medians are
-//! further apart than [`INDIFFERENT`]. A floor is the host's business: that it has moved is a remark.
+//! another day, and by its cost where it has none; and by the kicks and events that a driver and its device take for an operation. A change
+//! counts when the two 95 % intervals do not touch and the medians are further apart than [`INDIFFERENT`]. A floor is the host's business: that it has moved is a remark.
 
 use super::results::{KIND, Line, Results, SCHEMA};
 use super::rows::Side;
 use super::statistics::Estimate;
-use super::table::{ratio, time};
+use super::table::{count, ratio, time};
 use crate::Error;
 use serde::Deserialize;
 use std::fmt;
@@ -16,13 +16,27 @@ use std::path::Path;
 /// Medians that differ by less than this part are the same.
 pub const INDIFFERENT: f64 = 0.03;
 
+/// Kicks and events of one operation in so many are the same as none.
+const INDIFFERENT_SIGNALS: f64 = 0.01;
+
+/// A figure that two files have of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// Its ratio to the row with this name.
+    Ratio(String),
+    /// What it costs, in nanoseconds.
+    Cost,
+    /// Kicks and events, an operation.
+    Signals,
+}
+
 /// One figure that is not what it was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The row.
     pub name: String,
-    /// The row that the figure is a ratio to; `None` where it is the cost in nanoseconds.
-    pub against: Option<String>,
+    /// Which of its figures.
+    pub figure: Compared,
     /// What it was.
     pub old: Estimate,
     /// What it is.
@@ -30,6 +44,16 @@ pub struct Change {
 }
 
 impl Change {
+    fn is_beyond_noise(&self) -> bool {
+        let (old, new) = (self.old, self.new);
+        let indifferent = match self.figure {
+            Compared::Signals => INDIFFERENT_SIGNALS.max(INDIFFERENT * old.median),
+            Compared::Ratio(_) | Compared::Cost => INDIFFERENT * old.median,
+        };
+        let apart = new.low > old.high || new.high < old.low;
+        apart && (new.median - old.median).abs() > indifferent
+    }
+
     /// Whether it is one for the worse.
     #[must_use]
     pub fn is_slower(&self) -> bool {
@@ -100,14 +124,8 @@ pub fn compare(old: &Results, new: &Results) -> Result<Changes, Error> {
         let Some(before) = old.rows.iter().find(|old| old.name == line.name) else {
             continue;
         };
-        for (against, old, new) in figures(before, line) {
-            let change = Change {
-                name: line.name.clone(),
-                against,
-                old,
-                new,
-            };
-            match (line.side, differ(old, new)) {
+        for change in figures(before, line) {
+            match (line.side, change.is_beyond_noise()) {
                 (Side::Floor, true) => floors.push(format!("a floor has moved: {change}")),
                 (Side::Floor, false) => {}
                 (_, different) => {
@@ -124,22 +142,28 @@ pub fn compare(old: &Results, new: &Results) -> Result<Changes, Error> {
     })
 }
 
-/// What both files have of a row: its ratios, or its cost.
-fn figures(old: &Line, new: &Line) -> Vec<(Option<String>, Estimate, Estimate)> {
+/// What both files have of a row: its ratios, or its cost; and what drivers and devices told each other.
+fn figures(old: &Line, new: &Line) -> Vec<Change> {
+    let name = &new.name;
+    let change = |figure, old: Estimate, new: Estimate| Change {
+        name: name.clone(),
+        figure,
+        old,
+        new,
+    };
     let ratios = new.against.iter().filter_map(|new| {
         let old = old.against.iter().find(|old| old.name == new.name)?;
-        Some((Some(new.name.clone()), old.ratio, new.ratio))
+        let figure = Compared::Ratio(new.name.clone());
+        Some(change(figure, old.ratio, new.ratio))
     });
-    let ratios: Vec<_> = ratios.collect();
-    match (old.cost_ns, new.cost_ns) {
-        (Some(old), Some(new)) if ratios.is_empty() => vec![(None, old, new)],
-        _ => ratios,
+    let mut all: Vec<Change> = ratios.collect();
+    if let (true, Some(old), Some(new)) = (all.is_empty(), old.cost_ns, new.cost_ns) {
+        all.push(change(Compared::Cost, old, new));
     }
-}
-
-fn differ(old: Estimate, new: Estimate) -> bool {
-    let apart = new.low > old.high || new.high < old.low;
-    apart && (new.median - old.median).abs() > INDIFFERENT * old.median
+    if let (Some(old), Some(new)) = (old.signals, new.signals) {
+        all.push(change(Compared::Signals, old, new));
+    }
+    all
 }
 
 fn remarks(old: &Results, new: &Results) -> Vec<String> {
@@ -186,27 +210,29 @@ impl fmt::Display for Changes {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = if self.is_slower() { "slower" } else { "faster" };
-        let by = (self.new.median / self.old.median - 1.0) * 100.0;
-        let show = |figure: Estimate| match self.against {
-            Some(_) => format!(
-                "{} [{} to {}]",
-                ratio(figure.median),
-                ratio(figure.low),
-                ratio(figure.high)
-            ),
-            None => format!(
-                "{} [{} to {}]",
-                time(figure.median),
-                time(figure.low),
-                time(figure.high)
-            ),
+        let shown = |show: fn(f64) -> String| {
+            let figure = |of: Estimate| {
+                let [median, low, high] = [of.median, of.low, of.high].map(show);
+                format!("{median} [{low} to {high}]")
+            };
+            format!("{}, was {}", figure(self.new), figure(self.old))
         };
-        write!(f, "{word}  {:<18} {by:+.1} %", self.name)?;
-        if let Some(other) = &self.against {
-            write!(f, "  against {other}")?;
+        let word = match (&self.figure, self.is_slower()) {
+            (Compared::Signals, true) => "more",
+            (Compared::Signals, false) => "fewer",
+            (_, true) => "slower",
+            (_, false) => "faster",
+        };
+        write!(f, "{word:<6}  {:<18}", self.name)?;
+        if !matches!(self.figure, Compared::Signals) {
+            let by = (self.new.median / self.old.median - 1.0) * 100.0;
+            write!(f, " {by:+.1} %")?;
         }
-        write!(f, ": {}, was {}", show(self.new), show(self.old))
+        match &self.figure {
+            Compared::Ratio(other) => write!(f, "  against {other}: {}", shown(ratio)),
+            Compared::Cost => write!(f, ": {}", shown(time)),
+            Compared::Signals => write!(f, " kicks and events: {}", shown(count)),
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub(in super::super) fn line(name: &str, cost: Estimate, against: &[(&str, Estim
         p999_ns: None,
         max_ns: Some(1e6),
         exits: Some(1.0),
+        kicks: None,
+        events: None,
+        signals: None,
         cpu_own_ns: Some(10.0),
         cpu_others_ns: Some(0.0),
         operations: 1000,
@@ -147,6 +150,25 @@ fn a_ratio_speaks_for_its_row() {
         shown.contains("slower  a") && shown.contains("+30.0 %") && shown.contains("against b"),
         "{shown}"
     );
+}
+
+#[test]
+fn more_kicks_and_events_are_a_change_beside_the_ratios() {
+    let told = |median, half| {
+        let mut line = line("d", estimate(9.0, 0.1), &[("b", estimate(1.0, 0.01))]);
+        line.signals = Some(estimate(median, half));
+        results(vec![line])
+    };
+    let changes = |old, new| compare(&old, &new).unwrap();
+    let more = changes(told(0.0, 0.0), told(0.46, 0.02));
+    assert_eq!((more.compared, more.slower().count()), (2, 1));
+    let shown = more.to_string();
+    let expected = "more    d                  kicks and events: 0.46 [0.44 to 0.48], was 0.00 [";
+    assert!(shown.contains(expected), "{shown}");
+    let fewer = changes(told(2.0, 0.1), told(1.0, 0.1));
+    assert_eq!((fewer.changes.len(), fewer.slower().count()), (1, 0));
+    let none = changes(told(0.0, 0.0), told(0.004, 0.001));
+    assert_eq!(none.changes, [], "one in a hundred is as good as none");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::statistics::Distribution;
 use super::wire::Wire;
 use crate::config::{self, Config, Transport};
 use crate::console::Console;
+use crate::gauge::Gauge;
 use crate::stats::Stats;
 use crate::{End, Error, Outcome, Vm};
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
@@ -53,6 +54,8 @@ pub struct Guest {
     thread: Option<JoinHandle<Result<Outcome, Error>>>,
     /// The kernel's number of the first vCPU's thread.
     pub thread_id: u32,
+    /// What its devices do.
+    pub gauge: Gauge,
 }
 
 /// What the guest says of a block.
@@ -89,6 +92,7 @@ impl Guest {
         config.nets.push(config::Net::new("net0", wire.link()));
         let console = || Ok(Console::piped(its_input.into(), its_output.into()));
         let vm = Vm::with_console(&config, image, console)?;
+        let gauge = vm.gauge();
         let (tell, told) = channel();
         let run = move || {
             // Threads that it starts float as it does, until somebody pins them.
@@ -107,6 +111,7 @@ impl Guest {
             output: BufReader::new(output),
             thread: Some(thread),
             thread_id,
+            gauge,
         })
     }
 

@@ -51,6 +51,14 @@ pub fn pin(thread: u32, cores: &[u32]) {
     let _ = sched_setaffinity(thread, &set);
 }
 
+/// Lets every thread of this process run on the second processor only, but for the `firsts`: further vCPUs, the poller, I/O threads, partners.
+pub fn pin_others(firsts: &[u32], cores: Cores) {
+    let others = threads()
+        .into_iter()
+        .filter(|thread| !firsts.contains(thread));
+    others.for_each(|thread| pin(thread, &[cores.second]));
+}
+
 /// What threads have used until now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
@@ -85,12 +93,22 @@ impl Used {
         }
     }
 
-    /// Adds what was used between two readings.
-    pub fn add(&mut self, before: &Used, after: &Used) {
-        self.own_ns += after.own_ns.saturating_sub(before.own_ns);
-        self.others_ns += after.others_ns.saturating_sub(before.others_ns);
-        self.preemptions += after.preemptions.saturating_sub(before.preemptions);
-        self.waited_ns += after.waited_ns.saturating_sub(before.waited_ns);
+    /// What was used after an earlier reading.
+    pub fn since(&self, before: &Used) -> Used {
+        Used {
+            own_ns: self.own_ns.saturating_sub(before.own_ns),
+            others_ns: self.others_ns.saturating_sub(before.others_ns),
+            preemptions: self.preemptions.saturating_sub(before.preemptions),
+            waited_ns: self.waited_ns.saturating_sub(before.waited_ns),
+        }
+    }
+
+    /// Adds what else was used.
+    pub fn add(&mut self, more: &Used) {
+        self.own_ns += more.own_ns;
+        self.others_ns += more.others_ns;
+        self.preemptions += more.preemptions;
+        self.waited_ns += more.waited_ns;
     }
 }
 
@@ -134,8 +152,7 @@ mod tests {
         while cpu_ns(thread_clock(here)) - before.own_ns < 1_000_000 {
             sum = std::hint::black_box(sum + 1);
         }
-        let mut used = Used::default();
-        used.add(&before, &Used::until_now(here, &[]));
+        let used = Used::until_now(here, &[]).since(&before);
         assert!(used.own_ns >= 1_000_000, "{used:?} after {sum} rounds");
     }
 

@@ -5,7 +5,9 @@ use super::guest::{Block, Guest, Setup};
 use super::histogram::Histogram;
 use super::hogs::Hogs;
 use super::host::{self, Used};
+use super::measured::{Measured, Timer};
 use super::rows::{self, Figure, Place, Row, row};
+use super::signals::Signals;
 use super::statistics::{Distribution, ratios};
 use super::subject::Subject;
 use super::{Extent, Ground, exits, qemu};
@@ -13,49 +15,6 @@ use crate::Error;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// What is known of a row when everything has been measured.
-pub struct Measured {
-    /// The row.
-    pub row: &'static Row,
-    /// Or why it was not measured.
-    pub skipped: Option<String>,
-    /// Nanoseconds an operation, block by block.
-    pub blocks: Vec<f64>,
-    /// Single rounds, in ticks.
-    pub distribution: Distribution,
-    /// For each row it is held against, the ratio of each pair.
-    pub ratios: Vec<(&'static str, Vec<f64>)>,
-    /// What its threads used.
-    pub used: Used,
-    /// Operations carried out meanwhile.
-    pub operations: u64,
-    /// Exits to user space an operation, where they can be counted.
-    pub exits: Option<f64>,
-}
-
-impl Measured {
-    fn new(row: &'static Row) -> Measured {
-        Measured {
-            row,
-            skipped: None,
-            blocks: Vec::new(),
-            distribution: Distribution::default(),
-            ratios: Vec::new(),
-            used: Used::default(),
-            operations: 0,
-            exits: None,
-        }
-    }
-}
-
-/// What reading the clock around a round costs, in ticks, on each side.
-pub struct Timer {
-    /// In the guest.
-    pub guest: f64,
-    /// In this process.
-    pub host: f64,
-}
 
 /// Measures every row that the filter lets through, and what these are held against. `None`: told to stop.
 pub fn all(
@@ -81,6 +40,13 @@ pub fn all(
         return Ok(None);
     }
     Ok(Some((bench.in_order(), timer)))
+}
+
+/// A block, and what happened meanwhile.
+struct Passed {
+    block: Block,
+    used: Used,
+    signals: Signals,
 }
 
 struct Bench<'g> {
@@ -175,7 +141,8 @@ impl<'g> Bench<'g> {
                 return Ok(false);
             }
         }
-        self.pin_partners();
+        let firsts: Vec<u32> = self.guests.values().map(|guest| guest.thread_id).collect();
+        host::pin_others(&firsts, self.ground.cores);
         self.hogs = row.hogs.then(|| Hogs::start(self.ground.cores));
         let mut pairs: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         let start = Instant::now();
@@ -208,13 +175,6 @@ impl<'g> Bench<'g> {
         Ok(true)
     }
 
-    /// Whatever thread the VMs have started beside their first vCPUs runs on the second processor: further vCPUs, the poller.
-    fn pin_partners(&self) {
-        let first = |thread: &u32| self.guests.values().any(|guest| guest.thread_id == *thread);
-        let partners = host::threads().into_iter().filter(|thread| !first(thread));
-        partners.for_each(|thread| host::pin(thread, &[self.ground.cores.second]));
-    }
-
     /// Why a row cannot be measured here. What it takes to find out is kept.
     fn unfit(&mut self, row: &Row) -> Option<String> {
         if row.place.is_pair() && !self.ground.cores.are_two() {
@@ -239,12 +199,13 @@ impl<'g> Bench<'g> {
     /// Runs one block, and returns its figure, in nanoseconds. One that warms up is forgotten.
     fn block(&mut self, row: &'static Row, warm: bool) -> Result<f64, Error> {
         let plan = self.plan(row.figure);
-        let (used, block) = match row.place {
+        let Passed {
+            block,
+            used,
+            signals,
+        } = match row.place {
             Place::Guest(setup, work) | Place::GuestPair(setup, work) => {
-                let thread = self.guest(setup)?.thread_id;
-                let before = self.used(thread);
-                let block = self.guest(setup)?.block(work, plan, warm)?;
-                ((before, self.used(thread)), block)
+                self.block_there(setup, work, plan, warm)?
             }
             Place::Host(make) | Place::HostPair(make) => self.block_here(row, make, plan, warm)?,
             Place::Qemu(_) => self.block_here(row, qemu::gone, plan, warm)?,
@@ -254,9 +215,6 @@ impl<'g> Bench<'g> {
         if warm {
             return Ok(cost);
         }
-        let (before, after) = used;
-        let mut used = Used::default();
-        used.add(&before, &after);
         let figure = match row.figure {
             Figure::Cost => cost,
             Figure::P99 => ns(self.tail(row)?),
@@ -264,20 +222,46 @@ impl<'g> Bench<'g> {
                 (used.own_ns + used.others_ns) as f64 / (block.rounds as f64 * cost) * 1e9
             }
         };
+        let operations = block.rounds * u64::from(row.per);
         let entry = self.entry(row);
-        entry.used.add(&before, &after);
-        entry.operations += block.rounds * u64::from(row.per);
+        entry.used.add(&used);
+        entry.operations += operations;
+        entry.signals.add(&signals);
+        let each = (signals.kicks + signals.events) as f64 / operations as f64;
+        entry.signals_each.push(each);
         Ok(figure)
     }
 
-    /// A block of what is measured in this process, and what was used before and after it.
+    /// A block of what the benchmark's guest does.
+    fn block_there(
+        &mut self,
+        setup: Setup,
+        work: &str,
+        plan: Plan,
+        warm: bool,
+    ) -> Result<Passed, Error> {
+        let guest = self.guest(setup)?;
+        let (thread, told) = (guest.thread_id, Signals::until_now(&guest.gauge));
+        let before = self.used(thread);
+        let guest = self.guest(setup)?;
+        let block = guest.block(work, plan, warm)?;
+        let signals = Signals::until_now(&guest.gauge).since(&told);
+        let used = self.used(thread).since(&before);
+        Ok(Passed {
+            block,
+            used,
+            signals,
+        })
+    }
+
+    /// A block of what is measured in this process.
     fn block_here(
         &mut self,
         row: &'static Row,
         make: fn(&Ground) -> Result<Subject, Error>,
         plan: Plan,
         warm: bool,
-    ) -> Result<((Used, Used), Block), Error> {
+    ) -> Result<Passed, Error> {
         let mut subject = match self.subjects.remove(row.name) {
             Some(subject) => subject,
             None => make(self.ground)?,
@@ -289,9 +273,11 @@ impl<'g> Bench<'g> {
         let mut run = Run::new(plan, &mut histogram);
         let here = host::this_thread();
         host::pin(here, &[self.ground.cores.first]);
+        let told = subject.signals();
         let before = self.used(here);
-        let ran = subject(&mut run);
-        let after = self.used(here);
+        let ran = subject.block(&mut run);
+        let used = self.used(here).since(&before);
+        let signals = subject.signals().since(&told);
         host::pin(here, &[self.ground.cores.second]);
         ran?;
         let block = Block {
@@ -302,7 +288,11 @@ impl<'g> Bench<'g> {
         if !warm {
             self.histograms.insert(row.name, histogram);
         }
-        Ok(((before, after), block))
+        Ok(Passed {
+            block,
+            used,
+            signals,
+        })
     }
 
     /// What one round in a hundred of the last block exceeded, in ticks.
@@ -337,8 +327,18 @@ impl<'g> Bench<'g> {
                 continue;
             }
             entry.distribution = self.distribution(entry.row)?;
-            if let Some((setup, work)) = entry.row.place.work() {
-                let plan = self.plan(Figure::Cost);
+        }
+        // Nothing of them is to be taken for a partner of the VM whose exits are counted.
+        self.guests.clear();
+        let plan = self.plan(Figure::Cost);
+        for entry in measured.values_mut() {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            if entry.operations > 0
+                && entry.row.figure != Figure::Cpu
+                && let Some((setup, work)) = entry.row.place.work()
+            {
                 entry.exits = exits::count(self.ground, setup, work, entry.row.per, plan)?;
             }
         }

@@ -17,11 +17,13 @@ mod guest;
 mod hogs;
 mod host;
 mod measure;
+mod measured;
 pub mod page;
 mod qemu;
 pub mod readme;
 pub mod results;
 mod rows;
+mod signals;
 #[cfg(test)]
 mod specification;
 mod statistics;

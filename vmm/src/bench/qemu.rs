@@ -55,7 +55,7 @@ fn image() -> Vec<u8> {
 /// A block of such runs, with QEMU stopped between blocks; or why there are none.
 pub fn port_reads(accelerator: &str, cores: Cores) -> Result<Subject, String> {
     let qemu = Qemu::start(accelerator, cores)?;
-    Ok(Box::new(move |run| {
+    Ok(Subject::new(move |run| {
         qemu.signal(libc::SIGCONT);
         // Those left from before, and the one in which it was stopped.
         while qemu.ticks.try_recv().is_ok() {}

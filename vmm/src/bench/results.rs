@@ -16,12 +16,14 @@
 //! | `rows[].samples` | how many rounds were timed one by one |
 //! | `rows[].p50_ns`, `p90_ns`, `p99_ns`, `p999_ns`, `max_ns` | of those; null where fewer than ten lie beyond |
 //! | `rows[].exits` | exits to user space an operation |
+//! | `rows[].kicks`, `events` | how often a doorbell woke the host for a device, and how often the host told the guest of one, for each operation, over the blocks that were timed; null for rows in which no device answers |
+//! | `rows[].signals` | both together: `median`, `low` and `high` over blocks |
 //! | `rows[].cpu_own_ns`, `cpu_others_ns` | CPU time an operation, of the thread that carries it out and of all others |
 //! | `rows[].operations` | operations while the following were counted |
 //! | `rows[].preemptions`, `waited_ns` | how often, and for how long in all, the operation's thread lost its processor |
 //! | `rows[].histogram` | `[from_ns, to_ns, count]` of the timed rounds, empty ones left out |
 
-use super::measure::{Measured, Timer};
+use super::measured::{Measured, Timer};
 use super::rows::{Figure, Place, Side};
 use super::statistics::{Distribution, Estimate, bounds};
 use super::{Extent, Ground};
@@ -31,7 +33,7 @@ use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What `schema` says.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// What `kind` says.
 pub const KIND: &str = "trapless bench";
@@ -110,6 +112,9 @@ pub struct Line {
     pub p999_ns: Option<f64>,
     pub max_ns: Option<f64>,
     pub exits: Option<f64>,
+    pub kicks: Option<f64>,
+    pub events: Option<f64>,
+    pub signals: Option<Estimate>,
     pub cpu_own_ns: Option<f64>,
     pub cpu_others_ns: Option<f64>,
     pub operations: u64,
@@ -230,6 +235,9 @@ impl Line {
         // A program that still runs has not been charged to its parent.
         let is_charged = measured.operations > 0 && !matches!(row.place, Place::Qemu(_));
         let each = |used: u64| is_charged.then(|| used as f64 / measured.operations as f64);
+        let signals = &measured.signals;
+        let signal =
+            |count: u64| (signals.requests > 0).then(|| count as f64 / measured.operations as f64);
         Line {
             name: row.name.to_owned(),
             operation: row.operation.to_owned(),
@@ -247,6 +255,9 @@ impl Line {
             p999_ns: percentile(0.999),
             max_ns: (distribution.samples() > 0).then(|| ns(distribution.max as f64)),
             exits: measured.exits,
+            kicks: signal(signals.kicks),
+            events: signal(signals.events),
+            signals: Estimate::of(&measured.signals_each).filter(|_| signals.requests > 0),
             cpu_own_ns: each(measured.used.own_ns),
             cpu_others_ns: each(measured.used.others_ns),
             operations: measured.operations,

@@ -5,54 +5,83 @@ use super::block::Run;
 use super::floor::loopback::Loopback;
 use super::floor::program::Program;
 use super::floor::{bare, disk, system, threads as pair};
+use super::signals::Signals;
 use super::web::Load;
 use crate::config::{self, Config};
+use crate::gauge::Gauge;
 use crate::{End, Error, Vm};
 use std::path::Path;
 use std::time::Duration;
 
-/// Runs one block of a row.
-pub type Subject = Box<dyn FnMut(&mut Run) -> Result<(), Error>>;
+/// Runs the blocks of a row.
+pub struct Subject {
+    block: Box<dyn FnMut(&mut Run) -> Result<(), Error>>,
+    /// Of the VM that it is about.
+    gauge: Option<Gauge>,
+}
+
+impl Subject {
+    /// By a function that runs a block.
+    pub fn new(block: impl FnMut(&mut Run) -> Result<(), Error> + 'static) -> Subject {
+        Subject {
+            block: Box::new(block),
+            gauge: None,
+        }
+    }
+
+    /// Runs a block.
+    pub fn block(&mut self, run: &mut Run) -> Result<(), Error> {
+        (self.block)(run)
+    }
+
+    /// What the VM's devices and drivers have told each other until now.
+    pub fn signals(&self) -> Signals {
+        self.gauge
+            .as_ref()
+            .map(Signals::until_now)
+            .unwrap_or_default()
+    }
+}
 
 /// Guest memory of the boot rows, in bytes.
 const MEMORY: u64 = 64 << 20;
 
 pub fn threads(ground: &Ground) -> Result<Subject, Error> {
     let cores = ground.cores;
-    Ok(Box::new(move |run| pair::ping_pong(run, cores)))
+    Ok(Subject::new(move |run| pair::ping_pong(run, cores)))
 }
 
 pub fn ring(ground: &Ground) -> Result<Subject, Error> {
     let cores = ground.cores;
-    Ok(Box::new(move |run| pair::ring(run, cores)))
+    Ok(Subject::new(move |run| pair::ring(run, cores)))
 }
 
 pub fn pread(_: &Ground) -> Result<Subject, Error> {
     let file = disk::image()?;
-    Ok(Box::new(move |run| disk::read(run, &file)))
+    Ok(Subject::new(move |run| disk::read(run, &file)))
 }
 
 pub fn disk_one(ground: &Ground) -> Result<Subject, Error> {
     let (file, cores) = (disk::image()?, ground.cores);
-    Ok(Box::new(move |run| disk::one(run, &file, cores)))
+    Ok(Subject::new(move |run| disk::one(run, &file, cores)))
 }
 
 pub fn disk_many(ground: &Ground) -> Result<Subject, Error> {
     let (file, cores) = (disk::image()?, ground.cores);
-    Ok(Box::new(move |run| disk::many(run, &file, cores)))
+    Ok(Subject::new(move |run| disk::many(run, &file, cores)))
 }
 
 pub fn pipes(ground: &Ground) -> Result<Subject, Error> {
     let cores = ground.cores;
-    Ok(Box::new(move |run| pair::pipes(run, cores)))
+    Ok(Subject::new(move |run| pair::pipes(run, cores)))
 }
 
 pub fn syscall(_: &Ground) -> Result<Subject, Error> {
-    Ok(Box::new(system::call))
+    Ok(Subject::new(system::call))
 }
 
 pub fn clock(_: &Ground) -> Result<Subject, Error> {
-    Ok(Box::new(system::clock))
+    Ok(Subject::new(system::clock))
 }
 
 pub fn exit(_: &Ground) -> Result<Subject, Error> {
@@ -65,7 +94,7 @@ pub fn bell(_: &Ground) -> Result<Subject, Error> {
 }
 
 fn exits(mut bare: bare::Bare) -> Subject {
-    Box::new(move |run| {
+    Subject::new(move |run| {
         let mut failed = Ok(());
         run.over(|| {
             if let Err(error) = bare.exit() {
@@ -106,7 +135,7 @@ pub fn process(ground: &Ground) -> Result<Subject, Error> {
 
 pub fn program(_: &Ground) -> Result<Subject, Error> {
     let mut program = Program::new()?;
-    Ok(Box::new(move |run| {
+    Ok(Subject::new(move |run| {
         let mut failed = Ok(());
         run.over(|| {
             if let Err(error) = program.rounds() {
@@ -124,22 +153,25 @@ pub fn touch(ground: &Ground) -> Result<Subject, Error> {
 
 pub fn loopback_requests(_: &Ground) -> Result<Subject, Error> {
     let mut loopback = Loopback::for_requests()?;
-    Ok(Box::new(move |run| loopback.requests(run)))
+    Ok(Subject::new(move |run| loopback.requests(run)))
 }
 
 pub fn loopback_streams(_: &Ground) -> Result<Subject, Error> {
     let mut loopback = Loopback::for_streams()?;
-    Ok(Box::new(move |run| loopback.streams(run)))
+    Ok(Subject::new(move |run| loopback.streams(run)))
 }
 
 pub fn web_guest(ground: &Ground) -> Result<Subject, Error> {
-    let mut load = Load::of_guest(&ground.web)?;
-    Ok(Box::new(move |run| load.rounds(run)))
+    let (mut load, gauge) = Load::of_guest(&ground.web)?;
+    Ok(Subject {
+        gauge: Some(gauge),
+        ..Subject::new(move |run| load.rounds(run))
+    })
 }
 
 pub fn web_threads(_: &Ground) -> Result<Subject, Error> {
     let mut load = Load::of_threads()?;
-    Ok(Box::new(move |run| load.rounds(run)))
+    Ok(Subject::new(move |run| load.rounds(run)))
 }
 
 pub fn nothing(ground: &Ground) -> Result<Subject, Error> {
@@ -152,7 +184,7 @@ fn timed(
     mut round: impl FnMut() -> Result<Duration, Error> + 'static,
 ) -> Result<Subject, Error> {
     let ticks_per_ns = ground.ticks_per_ns;
-    Ok(Box::new(move |run| {
+    Ok(Subject::new(move |run| {
         let mut failed = Ok(());
         run.timed(|| match round() {
             Ok(time) => (time.as_secs_f64() * 1e9 * ticks_per_ns) as u64,

@@ -19,8 +19,19 @@ fn write_all(text: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(text, "method   {}", method(results))?;
     writeln!(
         text,
-        "\n{:<25} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  {:>6} {:>9} {:>9}",
-        "", "cost", "p50", "p90", "p99", "p99.9", "max", "exits", "CPU own", "others"
+        "\n{:<25} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  {:>6} {:>6} {:>6} {:>9} {:>9}",
+        "",
+        "cost",
+        "p50",
+        "p90",
+        "p99",
+        "p99.9",
+        "max",
+        "exits",
+        "kicks",
+        "events",
+        "CPU own",
+        "others"
     )?;
     let mut operation = "";
     for line in &results.rows {
@@ -53,12 +64,13 @@ fn write_line(text: &mut String, line: &Line) -> std::fmt::Result {
     ] {
         write!(text, " {:>9}", time(value))?;
     }
-    let exits = line
-        .exits
-        .map_or_else(|| "-".to_owned(), |exits| format!("{exits:.2}"));
+    let count = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), self::count);
     writeln!(
         text,
-        "  {exits:>6} {:>9} {:>9}",
+        "  {:>6} {:>6} {:>6} {:>9} {:>9}",
+        count(line.exits),
+        count(line.kicks),
+        count(line.events),
         time(line.cpu_own_ns),
         time(line.cpu_others_ns)
     )?;
@@ -81,7 +93,8 @@ fn write_notes(text: &mut String, results: &Results) -> std::fmt::Result {
     writeln!(
         text,
         "\ncost: the middle of all blocks. p50 to max: rounds timed one by one, less {} (guest) or {} (host) for the clock;\n\
-         - where fewer than ten lie beyond. exits: to user space, an operation. CPU: of the operation's thread, and of all others.",
+         - where fewer than ten lie beyond. exits: to user space, an operation. kicks, events: what woke the host for a device and the guest of one, an operation.\n\
+         CPU: of the operation's thread, and of all others.",
         time(results.method.timer_guest_ns),
         time(results.method.timer_host_ns)
     )?;
@@ -178,6 +191,15 @@ pub fn time(ns: f64) -> String {
     format!("{} {unit}", digits(value))
 }
 
+/// How often something happens in an operation: with more digits where that is less than once in ten.
+#[must_use]
+pub fn count(each: f64) -> String {
+    match each {
+        each if each > 0.0 && each < 0.1 => format!("{each:.4}"),
+        each => format!("{each:.2}"),
+    }
+}
+
 /// A ratio: as it is near 1, as a factor where it is far from it.
 #[must_use]
 pub fn ratio(ratio: f64) -> String {
@@ -237,6 +259,10 @@ mod tests {
         ] {
             assert_eq!(time(ns), shown);
         }
+        assert_eq!(
+            [0.0, 0.0042, 0.46, 24.0].map(count),
+            ["0.00", "0.0042", "0.46", "24.00"]
+        );
         assert_eq!(ratio(1.042), "1.04×");
         assert_eq!(ratio(0.5), "0.50×");
         assert_eq!(ratio(0.0025), "1/400");

@@ -5,6 +5,7 @@ mod page;
 
 use super::block::Run;
 use crate::config::{self, Config, Forward, Link, Net, Protocol, UserNetwork};
+use crate::gauge::Gauge;
 use crate::{Error, StopReason, Stopper, Vm};
 use page::Parsed;
 use std::io::{self, ErrorKind, Read, Write};
@@ -53,8 +54,8 @@ fn os(source: io::Error) -> Error {
 }
 
 impl Load {
-    /// Of the example in a VM.
-    pub fn of_guest(image: &Path) -> Result<Load, Error> {
+    /// Of the example in a VM, and what that VM's devices do.
+    pub fn of_guest(image: &Path) -> Result<(Load, Gauge), Error> {
         let free = TcpListener::bind("127.0.0.1:0").map_err(os)?;
         let host = free.local_addr().map_err(os)?;
         drop(free);
@@ -70,14 +71,14 @@ impl Load {
         config.console = config::Console::None;
         config.nets.push(Net::new("net0", Link::User(network)));
         let vm = Vm::new(&config, image)?;
-        let stopper = vm.stopper();
+        let (stopper, gauge) = (vm.stopper(), vm.gauge());
         let thread = thread::Builder::new().name("web".to_owned());
         let thread = thread.spawn(|| drop(vm.run())).map_err(os)?;
         let server = Server {
             stopper,
             thread: Some(thread),
         };
-        Load::new(host, Some(server))
+        Ok((Load::new(host, Some(server))?, gauge))
     }
 
     /// Of the same code in this process, with a thread for each connection.

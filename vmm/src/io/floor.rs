@@ -105,6 +105,12 @@ impl Floor {
             Order::Batch(vcpu, listen, reply) => {
                 let _ = reply.send(self.set_batch(vcpu, listen, ops));
             }
+            Order::Stats(reply) => {
+                let ns_per_tick = self.shared.clock.ns_per_tick();
+                let stations = self.stations.iter();
+                let stats = stations.map(|station| station.stats(ns_per_tick));
+                let _ = reply.send(stats.collect());
+            }
             Order::End => {
                 self.over = true;
                 let ns_per_tick = self.shared.clock.ns_per_tick();

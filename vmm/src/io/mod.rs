@@ -28,6 +28,8 @@ enum Order {
     Device(u32, Request, Sender<(Status, u64)>),
     /// From now on, or no longer, a vCPU's batch ring may be submitted by its doorbell.
     Batch(u32, bool, Sender<(Status, u64)>),
+    /// What have the devices done until now?
+    Stats(Sender<Vec<DeviceStats>>),
     /// The VM has ended.
     End,
 }
@@ -62,19 +64,28 @@ impl Io {
 
     /// Has a driver's call carried out.
     pub fn device(&self, index: u32, request: Request) -> (Status, u64) {
-        self.ask(|reply| Order::Device(index, request, reply))
+        self.call(|reply| Order::Device(index, request, reply))
     }
 
     /// Has a vCPU's batch ring served when its doorbell is rung, or no longer.
     pub fn batch(&self, vcpu: u32, listen: bool) -> (Status, u64) {
-        self.ask(|reply| Order::Batch(vcpu, listen, reply))
+        self.call(|reply| Order::Batch(vcpu, listen, reply))
     }
 
-    fn ask(&self, order: impl FnOnce(Sender<(Status, u64)>) -> Order) -> (Status, u64) {
+    /// What the devices have done until now.
+    pub fn stats(&self) -> Vec<DeviceStats> {
+        self.ask(Order::Stats).unwrap_or_default()
+    }
+
+    fn call(&self, order: impl FnOnce(Sender<(Status, u64)>) -> Order) -> (Status, u64) {
+        self.ask(order).unwrap_or((Status::IO, 0))
+    }
+
+    /// `None` only if the thread is gone.
+    fn ask<T>(&self, order: impl FnOnce(Sender<T>) -> Order) -> Option<T> {
         let (reply, answer) = bounded(1);
         self.tell(order(reply));
-        // Nothing comes only if the thread is gone.
-        answer.recv().unwrap_or((Status::IO, 0))
+        answer.recv().ok()
     }
 
     fn tell(&self, order: Order) {

@@ -35,6 +35,18 @@ pub(crate) struct Counts {
     pub most_ticks: u64,
 }
 
+impl Counts {
+    /// Adds another queue's.
+    pub fn add(&mut self, other: &Counts) {
+        self.requests = self.requests.wrapping_add(other.requests);
+        self.dropped = self.dropped.wrapping_add(other.dropped);
+        self.kicks = self.kicks.wrapping_add(other.kicks);
+        self.events = self.events.wrapping_add(other.events);
+        self.ticks = self.ticks.wrapping_add(other.ticks);
+        self.most_ticks = self.most_ticks.max(other.most_ticks);
+    }
+}
+
 /// A queue that a driver has set up.
 pub(crate) struct Queue {
     ring: virtio_queue::Queue,

@@ -1,5 +1,6 @@
 //! The transport of a guest with calls: one device, the queues its driver has set up, and how far that has come.
 
+use super::queue::Counts;
 use super::table::{event, first_doorbell, offered, set_broken, set_config};
 use super::{Broken, Device, Identity, Queue, Queues, Raise};
 use crate::io::Sources;
@@ -36,10 +37,10 @@ pub(crate) struct Station {
     broken: bool,
     /// How often the configuration space was changed.
     changes: u32,
-    stats: DeviceStats,
-    /// TSC ticks that requests took: of all, and of the longest.
-    ticks: u64,
-    most_ticks: u64,
+    /// Why the device stopped, the last time it did.
+    why: Option<&'static str>,
+    /// What queues did that are gone.
+    gone: Counts,
 }
 
 impl Station {
@@ -53,7 +54,6 @@ impl Station {
     ) -> Station {
         let identity = device.identity();
         let queues = (0..identity.queues).map(|_| None).collect();
-        let stats = DeviceStats::new(identity.kind, &identity.name);
         Station {
             device,
             identity,
@@ -66,9 +66,8 @@ impl Station {
             started: false,
             broken: false,
             changes: 0,
-            stats,
-            ticks: 0,
-            most_ticks: 0,
+            why: None,
+            gone: Counts::default(),
         }
     }
 
@@ -102,7 +101,7 @@ impl Station {
         if self.started {
             self.device.reset(sources);
         }
-        self.account();
+        self.gone = self.counts();
         self.queues.iter_mut().for_each(|queue| *queue = None);
         self.features = 0;
         self.started = false;
@@ -211,7 +210,7 @@ impl Station {
                 self.started = false;
                 self.broken = true;
                 self.device.reset(sources);
-                self.stats.broken = Some(why);
+                self.why = Some(why);
                 set_broken(&self.memory, self.index, true);
                 for queue in self.queues.iter().flatten() {
                     queue.alert();
@@ -232,24 +231,36 @@ impl Station {
         }
     }
 
-    fn account(&mut self) {
+    /// What all queues did until now.
+    fn counts(&self) -> Counts {
+        let mut counts = self.gone;
         for queue in self.queues.iter().flatten() {
-            let counts = queue.counts;
-            self.stats.requests = self.stats.requests.wrapping_add(counts.requests);
-            self.stats.dropped = self.stats.dropped.wrapping_add(counts.dropped);
-            self.stats.kicks = self.stats.kicks.wrapping_add(counts.kicks);
-            self.stats.events = self.stats.events.wrapping_add(counts.events);
-            self.ticks = self.ticks.wrapping_add(counts.ticks);
-            self.most_ticks = self.most_ticks.max(counts.most_ticks);
+            counts.add(&queue.counts);
+        }
+        counts
+    }
+
+    /// What the device did until now.
+    pub fn stats(&self, ns_per_tick: f64) -> DeviceStats {
+        let counts = self.counts();
+        // A conversion from `f64` saturates.
+        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns_per_tick) as u64);
+        DeviceStats {
+            kind: self.identity.kind,
+            name: self.identity.name.clone(),
+            requests: counts.requests,
+            dropped: counts.dropped,
+            kicks: counts.kicks,
+            events: counts.events,
+            busy: time(counts.ticks),
+            longest: time(counts.most_ticks),
+            broken: self.why,
         }
     }
 
     /// The VM has ended: what the device did.
     pub fn end(mut self, sources: &mut Sources, ns_per_tick: f64) -> DeviceStats {
         self.reset(sources);
-        // A conversion from `f64` saturates.
-        let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns_per_tick) as u64);
-        (self.stats.busy, self.stats.longest) = (time(self.ticks), time(self.most_ticks));
-        self.stats
+        self.stats(ns_per_tick)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::Text;
 use crate::bench::results::{Line, Results};
-use crate::bench::table::{disturbed, figure, ratio, side, time};
+use crate::bench::table::{count, disturbed, figure, ratio, side, time};
 use std::fmt::{self, Write};
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "",
     "cost",
     "compared",
@@ -15,6 +15,8 @@ const COLUMNS: [&str; 11] = [
     "p99.9",
     "max",
     "exits",
+    "kicks",
+    "events",
     "CPU, own",
     "CPU, others",
 ];
@@ -27,7 +29,8 @@ pub fn write(page: &mut String, results: &Results) -> fmt::Result {
     writeln!(
         page,
         "<p>Cost is the middle of all blocks. Percentiles are of rounds timed one by one, less {} in the guest and {} on the host for the clock \
-         itself; – where fewer than ten rounds lie beyond. Exits to user space and CPU time are for one operation; the CPU time of others is that \
+         itself; – where fewer than ten rounds lie beyond. Exits to user space, kicks (what wakes the host for a device), events (what \
+         tells the guest of one) and CPU time are for one operation; the CPU time of others is that \
          of every other thread, such as a partner or poller on the other processor.</p>",
         time(results.method.timer_guest_ns),
         time(results.method.timer_host_ns)
@@ -102,9 +105,9 @@ fn row(page: &mut String, line: &Line) -> fmt::Result {
     ] {
         cell(page, value)?;
     }
-    match line.exits {
-        Some(exits) => write!(page, "<td>{exits:.2}")?,
-        None => page.push_str("<td>–"),
+    for each in [line.exits, line.kicks, line.events] {
+        let shown = each.map_or_else(|| "–".to_owned(), count);
+        write!(page, "<td>{shown}")?;
     }
     cell(page, line.cpu_own_ns)?;
     cell(page, line.cpu_others_ns)?;
