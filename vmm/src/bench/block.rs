@@ -26,8 +26,8 @@ pub struct Plan {
 
 /// A block that is being measured.
 pub struct Run<'h> {
-    plan: Plan,
-    histogram: &'h mut Histogram,
+    pub(super) plan: Plan,
+    pub(super) histogram: &'h mut Histogram,
     costs: [u64; CHUNKS],
     count: usize,
     /// How often the operation was carried out, warm-up included.
@@ -122,7 +122,8 @@ impl<'h> Run<'h> {
         self.count < CHUNKS
     }
 
-    fn cost(&mut self, millis: u64) {
+    /// What a round costs in one chunk, in thousandths of a tick.
+    pub(super) fn cost(&mut self, millis: u64) {
         if let Some(cost) = self.costs.get_mut(self.count) {
             *cost = millis;
             self.count += 1;

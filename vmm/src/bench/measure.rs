@@ -82,7 +82,7 @@ impl<'g> Bench<'g> {
             chunks: half,
             singles: match figure {
                 Figure::Cost | Figure::Cpu => half,
-                Figure::P99 => ticks(self.extent.tail),
+                Figure::P99 | Figure::Rate => ticks(self.extent.tail),
             },
         }
     }
@@ -148,7 +148,7 @@ impl<'g> Bench<'g> {
         let start = Instant::now();
         let pairs_wanted = match row.figure {
             Figure::Cost => self.extent.pairs,
-            Figure::P99 => self.extent.long_pairs,
+            Figure::P99 | Figure::Rate => self.extent.long_pairs,
             Figure::Cpu => self.extent.least_pairs,
         };
         for pair in 0..pairs_wanted {
@@ -216,7 +216,7 @@ impl<'g> Bench<'g> {
             return Ok(cost);
         }
         let figure = match row.figure {
-            Figure::Cost => cost,
+            Figure::Cost | Figure::Rate => cost,
             Figure::P99 => ns(self.tail(row)?),
             Figure::Cpu => {
                 (used.own_ns + used.others_ns) as f64 / (block.rounds as f64 * cost) * 1e9

@@ -11,7 +11,7 @@
 //! | `rows` | an array in the order of the table: |
 //! | `rows[].name`, `operation`, `mechanism`, `side` (`called`, `trapped`, `floor`), `figure`, `per`, `explain` | the row; `per` is how many operations a round has |
 //! | `rows[].skipped` | why it was not measured; then the rest is empty |
-//! | `rows[].cost_ns` | the row's figure, by `figure`: what an operation costs (`cost`), what one in a hundred exceeds (`p99`), or the CPU time of all threads in a second (`cpu`): `median`, `low` and `high` over blocks |
+//! | `rows[].cost_ns` | the row's figure, by `figure`: what an operation costs (`cost`, and `rate`, which is shown as how many there are in a second), what one in a hundred exceeds (`p99`), or the CPU time of all threads in a second (`cpu`): `median`, `low` and `high` over blocks |
 //! | `rows[].against` | an array: `name` of the other row, `ratio` with `median`, `low` and `high`, `pairs` |
 //! | `rows[].samples` | how many rounds were timed one by one |
 //! | `rows[].p50_ns`, `p90_ns`, `p99_ns`, `p999_ns`, `max_ns` | of those; null where fewer than ten lie beyond |

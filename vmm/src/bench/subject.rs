@@ -6,7 +6,7 @@ use super::floor::loopback::Loopback;
 use super::floor::program::Program;
 use super::floor::{bare, disk, system, threads as pair};
 use super::signals::Signals;
-use super::web::Load;
+use super::web::Web;
 use crate::config::{self, Config};
 use crate::gauge::Gauge;
 use crate::{End, Error, Vm};
@@ -162,16 +162,16 @@ pub fn loopback_streams(_: &Ground) -> Result<Subject, Error> {
 }
 
 pub fn web_guest(ground: &Ground) -> Result<Subject, Error> {
-    let (mut load, gauge) = Load::of_guest(&ground.web)?;
+    let (mut web, gauge) = Web::of_guest(&ground.web)?;
     Ok(Subject {
         gauge: Some(gauge),
-        ..Subject::new(move |run| load.rounds(run))
+        ..Subject::new(move |run| web.block(run))
     })
 }
 
 pub fn web_threads(_: &Ground) -> Result<Subject, Error> {
-    let mut load = Load::of_threads()?;
-    Ok(Subject::new(move |run| load.rounds(run)))
+    let mut web = Web::of_threads()?;
+    Ok(Subject::new(move |run| web.block(run)))
 }
 
 pub fn nothing(ground: &Ground) -> Result<Subject, Error> {

@@ -169,12 +169,13 @@ pub fn method(results: &Results) -> String {
     )
 }
 
-/// A row's figure: a time, or the part of a processor that CPU time in a second is.
+/// A row's figure: a time, how many fit into a second, or the part of a processor that CPU time in a second is.
 #[must_use]
 pub fn figure(line: &Line) -> Option<String> {
     let ns = line.cost_ns?.median;
     Some(match line.figure {
         Figure::Cost | Figure::P99 => time(ns),
+        Figure::Rate => format!("{}/s", digits(1e9 / ns)),
         Figure::Cpu => format!("{:.3} %", ns / 1e7),
     })
 }

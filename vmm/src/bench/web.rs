@@ -4,29 +4,21 @@
 mod page;
 
 use super::block::Run;
+use super::load::{CONNECTIONS, Load};
 use crate::config::{self, Config, Forward, Link, Net, Protocol, UserNetwork};
 use crate::gauge::Gauge;
 use crate::{Error, StopReason, Stopper, Vm};
 use page::Parsed;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
-/// Connections, each of which asks again when all were answered.
-pub const CONNECTIONS: u32 = 8;
-
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: guest\r\n\r\n";
-
-/// How long a server may take to answer at all.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Clients of a server.
-pub struct Load {
-    clients: Vec<TcpStream>,
-    /// What serves them, if that has to be ended.
+/// A server under load.
+pub struct Web {
+    load: Load,
+    /// What serves, if that has to be ended.
     _server: Option<Server>,
 }
 
@@ -53,9 +45,9 @@ fn os(source: io::Error) -> Error {
     }
 }
 
-impl Load {
+impl Web {
     /// Of the example in a VM, and what that VM's devices do.
-    pub fn of_guest(image: &Path) -> Result<(Load, Gauge), Error> {
+    pub fn of_guest(image: &Path) -> Result<(Web, Gauge), Error> {
         let free = TcpListener::bind("127.0.0.1:0").map_err(os)?;
         let host = free.local_addr().map_err(os)?;
         drop(free);
@@ -78,90 +70,34 @@ impl Load {
             stopper,
             thread: Some(thread),
         };
-        Ok((Load::new(host, Some(server))?, gauge))
+        Ok((Web::new(host, Some(server))?, gauge))
     }
 
     /// Of the same code in this process, with a thread for each connection.
-    pub fn of_threads() -> Result<Load, Error> {
+    pub fn of_threads() -> Result<Web, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").map_err(os)?;
         let address = listener.local_addr().map_err(os)?;
         let accept = move || {
-            for connection in listener.incoming().take(CONNECTIONS as usize).flatten() {
+            for connection in listener.incoming().take(CONNECTIONS).flatten() {
                 // A connection that breaks has ended.
                 thread::spawn(|| serve(connection));
             }
         };
         let named = thread::Builder::new().name("web".to_owned());
         named.spawn(accept).map_err(os)?;
-        Load::new(address, None)
+        Web::new(address, None)
     }
 
-    fn new(address: SocketAddr, server: Option<Server>) -> Result<Load, Error> {
-        let until = Instant::now() + PATIENCE;
-        let clients = (0..CONNECTIONS).map(|_| client(address, until));
-        Ok(Load {
-            clients: clients.collect::<io::Result<_>>().map_err(os)?,
+    fn new(address: SocketAddr, server: Option<Server>) -> Result<Web, Error> {
+        Ok(Web {
+            load: Load::new(address).map_err(os)?,
             _server: server,
         })
     }
 
-    /// A request on every connection, and their answers.
-    pub fn rounds(&mut self, run: &mut Run) -> Result<(), Error> {
-        let mut failed = Ok(());
-        run.over(|| {
-            let mut round = || {
-                for client in &mut self.clients {
-                    client.write_all(REQUEST)?;
-                }
-                self.clients.iter_mut().try_for_each(answered)
-            };
-            if let Err(source) = round() {
-                failed = Err(source);
-            }
-        });
-        failed.map_err(os)
-    }
-}
-
-/// A connection that has been answered once: one through a forward is there before the guest is.
-fn client(server: SocketAddr, until: Instant) -> io::Result<TcpStream> {
-    loop {
-        let tried = TcpStream::connect(server).and_then(|mut client| {
-            client.set_nodelay(true)?;
-            client.set_read_timeout(Some(PATIENCE))?;
-            client.write_all(REQUEST)?;
-            answered(&mut client).map(|()| client)
-        });
-        match tried {
-            Err(_) if Instant::now() < until => thread::sleep(Duration::from_millis(10)),
-            tried => return tried,
-        }
-    }
-}
-
-/// Reads an answer, which is to be a page.
-fn answered(client: &mut TcpStream) -> io::Result<()> {
-    let mut bytes = [0; 1024];
-    let mut held = 0;
-    loop {
-        let room = bytes.get_mut(held..).unwrap_or_default();
-        match client.read(room)? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            len => held += len,
-        }
-        let text = String::from_utf8_lossy(bytes.get(..held).unwrap_or_default());
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.split("Content-Length: ").nth(1);
-            let length = length.and_then(|rest| rest.lines().next()?.parse::<usize>().ok());
-            match length {
-                Some(length) if head.starts_with("HTTP/1.1 200") => {
-                    if body.len() >= length {
-                        return Ok(());
-                    }
-                }
-                _ => return Err(ErrorKind::InvalidData.into()),
-            }
-        }
+    /// Runs a block.
+    pub fn block(&mut self, run: &mut Run) -> Result<(), Error> {
+        self.load.block(run).map_err(os)
     }
 }
 
@@ -202,7 +138,7 @@ mod tests {
 
     #[test]
     fn threads_serve_the_page() {
-        let mut load = Load::of_threads().unwrap();
+        let mut web = Web::of_threads().unwrap();
         let plan = Plan {
             chunk: 1,
             chunks: 1,
@@ -210,7 +146,9 @@ mod tests {
         };
         let mut histogram = Histogram::new();
         let mut run = Run::new(plan, &mut histogram);
-        load.rounds(&mut run).unwrap();
-        assert!(run.rounds > 0);
+        web.block(&mut run).unwrap();
+        assert!(run.middle_cost() > 0);
+        drop(run);
+        assert!(histogram.max > 0);
     }
 }

@@ -66,6 +66,8 @@ pub enum Figure {
     Cost,
     /// What one operation in a hundred exceeds.
     P99,
+    /// How many operations there are in a second, of which many are under way at a time; kept as what one costs.
+    Rate,
     /// CPU time of all threads in a second.
     Cpu,
 }

@@ -2,8 +2,8 @@
 
 use super::super::floor::loopback;
 use super::super::guest::Setup;
-use super::super::{subject, web};
-use super::{CALL, FLOOR, Place, Row, TRAPPED};
+use super::super::subject;
+use super::{CALL, FLOOR, Figure, Place, Row, TRAPPED};
 
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
@@ -51,23 +51,24 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "http/guest",
-        operation: "web server: a request of 8 at a time",
+        operation: "web server, 8 connections",
         mechanism: "guest, user-mode network",
         against: &["floor/http"],
-        per: web::CONNECTIONS,
         place: Place::HostPair(subject::web_guest),
-        explain: "The example that is a web server, asked over 8 connections that stay, by the host, through a port that user-mode networking forwards: a page on each, and on \
-                  each again when all were answered. A request crosses the host's TCP, that of the user-mode network in the I/O thread, and the guest's own. What one costs is its \
-                  share of the round; a second over it is requests a second. Guest and I/O thread share a processor.",
+        figure: Figure::Rate,
+        explain: "The example that is a web server, asked by the host through a port that user-mode networking forwards, as `wrk -t1 -c8` asks: 8 connections that stay, each \
+                  of which asks for the page again as soon as it was answered, from one thread that has the first processor. The figure is requests a second, the percentiles are of \
+                  a request's latency, and kicks and events are a request's, too. A request crosses the host's TCP, that of the user-mode network in the I/O thread, and the \
+                  guest's own. Guest and I/O thread share the second processor.",
         ..CALL
     },
     Row {
         name: "floor/http",
         operation: "floors",
         mechanism: "web server, threads",
-        per: web::CONNECTIONS,
         place: Place::HostPair(subject::web_threads),
-        explain: "The same server code in this process, with a thread for each of the connections, asked in the same way.",
+        figure: Figure::Rate,
+        explain: "The same server code in this process, with a thread for each of the connections, all of them on the second processor, asked in the same way.",
         ..FLOOR
     },
     Row {
