@@ -21,6 +21,7 @@ mod disk;
 mod histogram;
 mod program;
 mod rows;
+mod sockets;
 mod trapped;
 mod window;
 mod wire;

@@ -4,7 +4,7 @@
 use crate::block::{Run, now};
 use crate::window::{MOST_PAGES, Window};
 use crate::wire::Kick;
-use crate::{disk, program, trapped, wire};
+use crate::{disk, program, sockets, trapped, wire};
 use core::arch::x86_64::__cpuid;
 use core::hint::{black_box, spin_loop};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +59,8 @@ pub const ROWS: &[Row] = &[
         wire::request(run, Kick::Trapped)
     }),
     ("net/stream/trapped", |run| wire::stream(run, Kick::Trapped)),
+    ("vsock/request", sockets::request),
+    ("vsock/stream", sockets::stream),
     ("uart/1", trapped::write::<1>),
     ("uart/64", trapped::write::<64>),
     ("uart/4096", trapped::write::<4096>),

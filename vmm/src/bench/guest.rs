@@ -3,6 +3,7 @@
 use super::block::Plan;
 use super::floor::disk;
 use super::host;
+use super::sockets::Sockets;
 use super::statistics::Distribution;
 use super::wire::Wire;
 use crate::config::{self, Config, Transport};
@@ -56,6 +57,8 @@ pub struct Guest {
     pub thread_id: u32,
     /// What its devices do.
     pub gauge: Gauge,
+    /// Who is at the other ends of its sockets.
+    _sockets: Sockets,
 }
 
 /// What the guest says of a block.
@@ -90,6 +93,8 @@ impl Guest {
         config.disks.push(config::Disk::new("disk0", path.into()));
         let wire = Wire::start()?;
         config.nets.push(config::Net::new("net0", wire.link()));
+        let sockets = Sockets::start()?;
+        config.vsocks.push(config::Vsock::new(sockets.path()));
         let console = || Ok(Console::piped(its_input.into(), its_output.into()));
         let vm = Vm::with_console(&config, image, console)?;
         let gauge = vm.gauge();
@@ -112,6 +117,7 @@ impl Guest {
             thread: Some(thread),
             thread_id,
             gauge,
+            _sockets: sockets,
         })
     }
 

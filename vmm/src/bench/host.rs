@@ -4,6 +4,8 @@ pub use crate::cpu::this_thread;
 use crate::cpu::{cpu_ns, thread_clock};
 use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The two processors that everything runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,14 @@ pub fn pin_others(firsts: &[u32], cores: Cores) {
         .into_iter()
         .filter(|thread| !firsts.contains(thread));
     others.for_each(|thread| pin(thread, &[cores.second]));
+}
+
+/// A path for a socket or a file, which this process has not given away yet.
+pub fn free_path() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("trapless-bench-{}-{count}", std::process::id());
+    std::env::temp_dir().join(name)
 }
 
 /// What threads have used until now.

@@ -26,6 +26,7 @@ pub mod readme;
 pub mod results;
 mod rows;
 mod signals;
+mod sockets;
 #[cfg(test)]
 mod specification;
 mod statistics;

@@ -2,9 +2,8 @@
 
 use super::Ground;
 use super::block::Run;
-use super::floor::loopback::Loopback;
 use super::floor::program::Program;
-use super::floor::{bare, disk, system, threads as pair};
+use super::floor::{bare, disk, loopback, system, threads as pair};
 use super::signals::Signals;
 use super::web::Web;
 use crate::config::{self, Config};
@@ -151,14 +150,24 @@ pub fn touch(ground: &Ground) -> Result<Subject, Error> {
     timed(ground, move || program.touch())
 }
 
-pub fn loopback_requests(_: &Ground) -> Result<Subject, Error> {
-    let mut loopback = Loopback::for_requests()?;
-    Ok(Subject::new(move |run| loopback.requests(run)))
+pub fn tcp_requests(_: &Ground) -> Result<Subject, Error> {
+    let mut loopback = loopback::tcp(loopback::REQUEST)?;
+    Ok(Subject::new(move |run| loopback.block(run)))
 }
 
-pub fn loopback_streams(_: &Ground) -> Result<Subject, Error> {
-    let mut loopback = Loopback::for_streams()?;
-    Ok(Subject::new(move |run| loopback.streams(run)))
+pub fn tcp_streams(_: &Ground) -> Result<Subject, Error> {
+    let mut loopback = loopback::tcp(loopback::SEGMENTS)?;
+    Ok(Subject::new(move |run| loopback.block(run)))
+}
+
+pub fn unix_requests(_: &Ground) -> Result<Subject, Error> {
+    let mut loopback = loopback::unix(loopback::REQUEST)?;
+    Ok(Subject::new(move |run| loopback.block(run)))
+}
+
+pub fn unix_streams(_: &Ground) -> Result<Subject, Error> {
+    let mut loopback = loopback::unix(loopback::PAGES)?;
+    Ok(Subject::new(move |run| loopback.block(run)))
 }
 
 pub fn web_guest(ground: &Ground) -> Result<Subject, Error> {

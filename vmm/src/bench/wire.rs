@@ -1,11 +1,11 @@
 //! The other end of the measured VM's network card: a thread that sends the frames back that are marked.
 
+use super::host;
 use crate::Error;
 use crate::config::Link;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 /// Bytes of a length, and of an Ethernet header.
@@ -22,10 +22,7 @@ pub struct Wire {
 impl Wire {
     /// Listens.
     pub fn start() -> Result<Wire, Error> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("trapless-bench-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = host::free_path();
         let os = |source| Error::Os {
             what: format!("the wire at {}", path.display()),
             source,

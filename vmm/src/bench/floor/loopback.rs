@@ -1,98 +1,151 @@
-//! The host's own network: two threads of this process with a TCP connection over loopback.
+//! The host's own connections: two threads of this process with one between them, over loopback or over a Unix socket.
 
 use super::super::block::Run;
 use crate::Error;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::thread;
 
-/// Bytes of a segment, and of a request and its answer.
-const SEGMENT: usize = 1460;
-const REQUEST: usize = 64;
-/// Segments of a stream, of which the last is answered.
-pub const STREAM: u32 = 1024;
+/// What is written until the other end answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange {
+    /// Bytes of a write.
+    pub len: usize,
+    /// Writes, of which the last is answered.
+    pub writes: u32,
+    /// Bytes of the answer.
+    pub answer: usize,
+}
+
+/// A few bytes and as many back.
+pub const REQUEST: Exchange = Exchange {
+    len: 64,
+    writes: 1,
+    answer: 64,
+};
+
+/// Segments of a stream.
+pub const SEGMENTS: Exchange = Exchange {
+    len: 1460,
+    writes: 1024,
+    answer: 1,
+};
+
+/// Pages of a stream.
+pub const PAGES: Exchange = Exchange {
+    len: 4096,
+    writes: 256,
+    answer: 1,
+};
+
+impl Exchange {
+    /// The other end: answers until the connection ends.
+    pub fn answer(self, mut connection: impl Read + Write) -> io::Result<()> {
+        let asked = self.len * self.writes as usize;
+        let mut bytes = vec![0; 256 << 10];
+        let answer = vec![1; self.answer];
+        let mut came = 0;
+        loop {
+            match connection.read(&mut bytes)? {
+                0 => return Ok(()),
+                len => came += len,
+            }
+            while came >= asked {
+                came -= asked;
+                connection.write_all(&answer)?;
+            }
+        }
+    }
+}
 
 /// A connection whose other end a thread has, which ends with it.
-pub struct Loopback(TcpStream);
+pub struct Loopback<S> {
+    connection: S,
+    exchange: Exchange,
+}
 
-impl Loopback {
-    /// Whose other end answers with `answer` bytes whenever `asked` have come.
-    fn new(asked: usize, answer: usize) -> Result<Loopback, Error> {
-        let os = |source| Error::Os {
-            what: "a connection over loopback".to_owned(),
-            source,
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").map_err(os)?;
-        let ours = TcpStream::connect(listener.local_addr().map_err(os)?).map_err(os)?;
-        let (mut theirs, _) = listener.accept().map_err(os)?;
-        for end in [&ours, &theirs] {
-            end.set_nodelay(true).map_err(os)?;
-        }
-        let other = move || {
-            let mut bytes = vec![0; 256 << 10];
-            let answer = vec![1; answer];
-            let mut came = 0;
-            loop {
-                match theirs.read(&mut bytes) {
-                    Ok(0) | Err(_) => return,
-                    Ok(len) => came += len,
-                }
-                while came >= asked {
-                    came -= asked;
-                    if theirs.write_all(&answer).is_err() {
-                        return;
-                    }
-                }
-            }
-        };
+/// Over TCP, within this host.
+pub fn tcp(exchange: Exchange) -> Result<Loopback<TcpStream>, Error> {
+    let connect = || {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let ours = TcpStream::connect(listener.local_addr()?)?;
+        let (theirs, _) = listener.accept()?;
+        ours.set_nodelay(true)?;
+        theirs.set_nodelay(true)?;
+        Loopback::new(ours, theirs, exchange)
+    };
+    connect().map_err(os)
+}
+
+/// Over a pair of Unix sockets.
+pub fn unix(exchange: Exchange) -> Result<Loopback<UnixStream>, Error> {
+    let pair = UnixStream::pair();
+    let connected = pair.and_then(|(ours, theirs)| Loopback::new(ours, theirs, exchange));
+    connected.map_err(os)
+}
+
+fn os(source: io::Error) -> Error {
+    Error::Os {
+        what: "a connection of two threads".to_owned(),
+        source,
+    }
+}
+
+impl<S: Read + Write + Send + 'static> Loopback<S> {
+    fn new(connection: S, theirs: S, exchange: Exchange) -> io::Result<Loopback<S>> {
         let named = thread::Builder::new().name("loopback".to_owned());
-        named.spawn(other).map_err(os)?;
-        Ok(Loopback(ours))
+        // Its end is that of the connection, however that ends.
+        named.spawn(move || _ = exchange.answer(theirs))?;
+        Ok(Loopback {
+            connection,
+            exchange,
+        })
     }
 
-    /// For requests and answers of 64 bytes.
-    pub fn for_requests() -> Result<Loopback, Error> {
-        Loopback::new(REQUEST, REQUEST)
-    }
-
-    /// For streams of [`STREAM`] segments.
-    pub fn for_streams() -> Result<Loopback, Error> {
-        Loopback::new(SEGMENT * STREAM as usize, 1)
-    }
-
-    /// A request and its answer.
-    pub fn requests(&mut self, run: &mut Run) -> Result<(), Error> {
-        self.rounds(run, REQUEST, 1, REQUEST)
-    }
-
-    /// A stream and its answer.
-    pub fn streams(&mut self, run: &mut Run) -> Result<(), Error> {
-        self.rounds(run, SEGMENT, STREAM, 1)
-    }
-
-    fn rounds(
-        &mut self,
-        run: &mut Run,
-        len: usize,
-        count: u32,
-        answer: usize,
-    ) -> Result<(), Error> {
+    /// Runs a block. A round is an exchange.
+    pub fn block(&mut self, run: &mut Run) -> Result<(), Error> {
+        let Exchange {
+            len,
+            writes,
+            answer,
+        } = self.exchange;
         let (asked, mut answered) = (vec![7; len], vec![0; answer]);
         let mut failed = Ok(());
         run.over(|| {
             let mut round = || {
-                for _ in 0..count {
-                    self.0.write_all(&asked)?;
+                for _ in 0..writes {
+                    self.connection.write_all(&asked)?;
                 }
-                self.0.read_exact(&mut answered)
+                self.connection.read_exact(&mut answered)
             };
             if let Err(source) = round() {
                 failed = Err(source);
             }
         });
-        failed.map_err(|source| Error::Os {
-            what: "a connection over loopback".to_owned(),
-            source,
-        })
+        failed.map_err(os)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_whole_is_answered() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let exchange = Exchange {
+            len: 3,
+            writes: 2,
+            answer: 2,
+        };
+        let other = thread::spawn(move || exchange.answer(theirs));
+        for _ in 0..4 {
+            ours.write_all(b"abc").unwrap();
+        }
+        let mut answers = [0; 4];
+        ours.read_exact(&mut answers).unwrap();
+        drop(ours);
+        other.join().unwrap().unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The table of rows: what is measured, where it runs, what it is held against. [`calls`], [`machine`], [`disks`], [`net`] and [`floors`] have the entries.
+//! The table of rows: what is measured, where it runs, what it is held against. [`calls`], [`machine`], [`disks`], [`net`], [`sockets`] and [`floors`] have the entries.
 //!
 //! A new row is an entry here and, for work that the guest does not know yet, a function in `examples/bench/rows.rs`.
 
@@ -8,6 +8,7 @@ mod disks;
 mod floors;
 mod machine;
 mod net;
+mod sockets;
 
 use super::guest::Setup;
 use super::subject::Subject;
@@ -144,6 +145,7 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
         machine::ROWS,
         disks::ROWS,
         net::ROWS,
+        sockets::ROWS,
         floors::ROWS,
     ]
     .into_iter()

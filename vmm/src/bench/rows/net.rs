@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         operation: "network: stream of 1460-byte segments",
         mechanism: "virtio, doorbells",
         against: &["net/stream/trapped", "floor/loopback/stream"],
-        per: loopback::STREAM,
+        per: loopback::SEGMENTS.writes,
         place: Place::GuestPair(Setup::Auto, "net/stream"),
         explain: "A frame of 1460 bytes and its header, of 1024 one after the other, the last of which comes back. The guest fills buffers on one processor; on the other the I/O \
                   thread copies them out of the guest's memory and into a socket, and a thread of this process out of that.",
@@ -43,7 +43,7 @@ pub(super) const ROWS: &[Row] = &[
         operation: "network: stream of 1460-byte segments",
         mechanism: "virtio, trapped notifications",
         against: &["floor/exit"],
-        per: loopback::STREAM,
+        per: loopback::SEGMENTS.writes,
         place: Place::GuestPair(Setup::Trapped, "net/stream/trapped"),
         explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
                   at a queue only when it was kicked.",
@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "floor/loopback/request",
         operation: "floors",
         mechanism: "loopback, both ways",
-        place: Place::HostPair(subject::loopback_requests),
+        place: Place::HostPair(subject::tcp_requests),
         explain: "64 bytes to a thread on the other processor over a TCP connection within this host, and 64 back.",
         ..FLOOR
     },
@@ -83,8 +83,8 @@ pub(super) const ROWS: &[Row] = &[
         name: "floor/loopback/stream",
         operation: "floors",
         mechanism: "loopback, a stream",
-        per: loopback::STREAM,
-        place: Place::HostPair(subject::loopback_streams),
+        per: loopback::SEGMENTS.writes,
+        place: Place::HostPair(subject::tcp_streams),
         explain: "A segment of 1460 bytes over a TCP connection within this host, each a system call, to a thread on the other processor that reads as many as there are, and a byte back \
                   after 1024 of them.",
         ..FLOOR
