@@ -2,10 +2,12 @@
 //!
 //! Owns the choice of rows and the place of the tables in a file that is otherwise somebody's own.
 
+mod devices;
 mod plot;
 mod tables;
 
 use super::results::{Line, Results};
+use super::statistics::Estimate;
 use crate::Error;
 pub use plot::render as plot;
 use std::path::Path;
@@ -90,6 +92,18 @@ const WORKS: &[Work] = &[
         trapped: &["notify/pic"],
     },
     Work {
+        name: "read 4 KiB from a disk (ATA)",
+        called: &[],
+        without_exit: &["disk/1"],
+        trapped: &["disk/ata"],
+    },
+    Work {
+        name: "send 1460 bytes of a stream (an exit each)",
+        called: &[],
+        without_exit: &["net/stream"],
+        trapped: &["net/stream/trapped"],
+    },
+    Work {
         name: "a round of a whole program",
         called: &["program/trap"],
         without_exit: &["program/auto"],
@@ -159,6 +173,12 @@ const RATIOS: &[(&str, &str, &str)] = &[
 fn line<'r>(results: &'r Results, name: &str) -> Option<&'r Line> {
     let line = results.rows.iter().find(|line| line.name == name)?;
     line.cost_ns.is_some().then_some(line)
+}
+
+/// A row's ratio to another one.
+fn ratio_of(line: &Line, other: &str) -> Option<Estimate> {
+    let found = line.against.iter().find(|against| against.name == other)?;
+    Some(found.ratio)
 }
 
 /// The rows of these names that were measured.

@@ -1,6 +1,6 @@
 //! The tables.
 
-use super::{RATIOS, WORKS, Work, line, lines};
+use super::{RATIOS, WORKS, Work, devices, line, lines, ratio_of};
 use crate::bench::page::date;
 use crate::bench::results::{Line, Results};
 use crate::bench::table::{figure, host, method, ratio, state};
@@ -28,12 +28,11 @@ fn write_all(text: &mut String, results: &Results) -> fmt::Result {
     for work in WORKS {
         write_work(text, results, work)?;
     }
+    devices::write(text, results)?;
     text.push_str("\n| how near to what is possible | ratio | 95 % interval |\n|---|---:|---:|\n");
     for (row, against, words) in RATIOS {
-        let ratios = line(results, row).map(|line| &line.against);
-        let found = ratios.and_then(|all| all.iter().find(|other| other.name == *against));
-        if let Some(found) = found {
-            let estimate = found.ratio;
+        let found = line(results, row).and_then(|line| ratio_of(line, against));
+        if let Some(estimate) = found {
             writeln!(
                 text,
                 "| {words} (`{row}`) | {} | {} to {} |",

@@ -1,7 +1,7 @@
 //! The tables over results that were never measured.
 
 use super::super::compare::tests::{estimate, line as row, results};
-use super::super::rows;
+use super::super::rows::{self, Figure};
 use super::*;
 
 #[test]
@@ -10,6 +10,13 @@ fn every_row_that_is_shown_exists() {
     for work in WORKS {
         for name in [work.called, work.without_exit, work.trapped].concat() {
             assert!(known(name), "{name}");
+        }
+    }
+    for device in devices::DEVICES {
+        let row = rows::row(device.row).expect("a row");
+        let others = device.alone.iter().map(|(name, _)| *name);
+        for other in others.chain(device.trapped) {
+            assert!(row.against.contains(&other), "{} {other}", device.row);
         }
     }
     for (name, against, _) in RATIOS {
@@ -42,6 +49,29 @@ fn the_tables_hold_what_was_measured_and_leave_out_the_rest() {
     assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
     assert!(svg.contains(">8.00 ms</text>") && !svg.contains("clock"));
     assert_eq!(svg.matches("<rect class=").count(), 1 + 3 + 4, "{svg}");
+}
+
+#[test]
+fn a_device_is_shown_beside_the_host_alone_and_trapped() {
+    let mut disk = row(
+        "disk/1",
+        estimate(1_600.0, 1.0),
+        &[
+            ("floor/pread", estimate(4.0, 0.1)),
+            ("floor/disk/1", estimate(1.16, 0.1)),
+            ("disk/ata", estimate(0.001, 0.0001)),
+        ],
+    );
+    (disk.kicks, disk.events) = (Some(0.001), Some(0.002));
+    let mut web = row("floor/http", estimate(6_250.0, 1.0), &[]);
+    web.figure = Figure::Rate;
+    let text = tables(&results(vec![disk, web]));
+    for expected in [
+        "(`disk/1`) | 1.60 µs | 1.60 µs | – | 0.0030 | 1.16× of two threads on such a ring; 4.00× of `pread` | 1/1,000 |\n",
+        "(`floor/http`) | 160,000/s | 6.25 µs | – | – | – | – |\n",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
 }
 
 #[test]
