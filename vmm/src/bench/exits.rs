@@ -39,9 +39,10 @@ pub fn count(
         };
         let mut guest = Guest::start(setup, &ground.guest, ground.cores)?;
         // Whatever thread it takes is there then, and is where it is when costs are measured.
-        guest.block(work, LEAST, true)?;
+        let first = guest.block(work, LEAST, true)?;
         host::pin_others(&[guest.thread_id], ground.cores);
-        let block = guest.block(work, plan, true)?;
+        let mut block = guest.block(work, plan, true)?;
+        block.rounds += first.rounds;
         Ok::<_, Error>((block, guest.stats()?.total_exits()))
     };
     let (few, least) = once(plan.chunks)?;

@@ -5,7 +5,9 @@
 //! a ratio come from the same round; the median of these ratios is given with an interval that holds 95 % of the medians of
 //! their resamples (bootstrap). A block's cost is the middle one of its chunks, each timed as a whole over some 100 µs; percentiles come from rounds
 //! that are timed one by one, less what the clock itself costs. A row whose figure is a percentile has longer blocks, and takes that of each. The first vCPU and what is measured in this process share one processor, and
-//! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation.
+//! all partners have the other. CPU time is charged by the threads' own clocks. Exits are counted in a VM that does nothing but the row's operation,
+//! with the same threads on the same processors; kicks and events are those of the blocks that are timed. Where many operations are under way at a time, a block's
+//! cost is its length over how many ended.
 //!
 //! `rows` is the table, `block` the loop, `measure` the order of blocks; [`results`] describes the result file, [`page`] and [`readme`] show it.
 

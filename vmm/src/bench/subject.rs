@@ -12,9 +12,12 @@ use crate::{End, Error, Vm};
 use std::path::Path;
 use std::time::Duration;
 
+/// A block.
+type RunBlock = dyn FnMut(&mut Run) -> Result<(), Error>;
+
 /// Runs the blocks of a row.
 pub struct Subject {
-    block: Box<dyn FnMut(&mut Run) -> Result<(), Error>>,
+    block: Box<RunBlock>,
     /// Of the VM that it is about.
     gauge: Option<Gauge>,
 }

@@ -148,7 +148,6 @@ mod tests {
         let mut run = Run::new(plan, &mut histogram);
         web.block(&mut run).unwrap();
         assert!(run.middle_cost() > 0);
-        drop(run);
         assert!(histogram.max > 0);
     }
 }

@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "net/request/trapped",
         operation: "network: request and answer",
-        mechanism: "virtio, trapped notifications",
+        mechanism: "virtio, trapped kicks",
         against: &["floor/exit"],
         place: Place::GuestPair(Setup::Trapped, "net/request/trapped"),
         explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "net/stream/trapped",
         operation: "network: stream of 1460-byte segments",
-        mechanism: "virtio, trapped notifications",
+        mechanism: "virtio, trapped kicks",
         against: &["floor/exit"],
         per: loopback::SEGMENTS.writes,
         place: Place::GuestPair(Setup::Trapped, "net/stream/trapped"),
