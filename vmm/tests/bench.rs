@@ -18,19 +18,53 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+/// Whether there is a KVM to measure with; where there must be one, there is.
+fn has_kvm() -> bool {
+    let mut options = std::fs::File::options();
+    let Err(error) = options.read(true).write(true).open("/dev/kvm") else {
+        return true;
+    };
+    let skip = std::env::var_os("TRAPLESS_SKIP_KVM").is_some_and(|value| value == "1");
+    assert!(
+        skip,
+        "no KVM on this machine: /dev/kvm: {error} (TRAPLESS_SKIP_KVM=1 skips the tests that need it)"
+    );
+    eprintln!("skipped, no KVM");
+    false
+}
+
+fn read(json: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
+}
+
+#[test]
+fn a_row_with_a_device_says_what_it_and_its_driver_told_each_other() {
+    if !has_kvm() {
+        return;
+    }
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vsock.json");
+    let name = json.to_str().unwrap();
+    let output = bench(&["--quick", "--filter", "vsock/request", "--json", name]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let results = read(&json);
+    let rows = results["rows"].as_array().unwrap();
+    let guest = rows.iter().find(|row| row["name"] == "vsock/request");
+    let guest = guest.unwrap();
+    if guest["skipped"].is_string() {
+        return; // one processor
+    }
+    let (kicks, events) = (guest["kicks"].as_f64(), guest["events"].as_f64());
+    assert!(kicks.is_some_and(|kicks| kicks >= 0.0), "{guest}");
+    assert!(events.is_some_and(|events| events >= 0.0), "{guest}");
+    assert!(guest["signals"]["median"].is_number(), "{guest}");
+    let floor = rows.iter().find(|row| row["name"] == "floor/unix/request");
+    assert!(floor.unwrap()["kicks"].is_null());
+    std::fs::remove_file(&json).unwrap();
+}
+
 #[test]
 fn a_filtered_run_counts_right_and_compares_with_itself() {
-    if let Err(error) = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/kvm")
-    {
-        let skip = std::env::var_os("TRAPLESS_SKIP_KVM").is_some_and(|value| value == "1");
-        assert!(
-            skip,
-            "no KVM on this machine: /dev/kvm: {error} (TRAPLESS_SKIP_KVM=1 skips the tests that need it)"
-        );
-        eprintln!("skipped, no KVM");
+    if !has_kvm() {
         return;
     }
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -52,9 +86,9 @@ fn a_filtered_run_counts_right_and_compares_with_itself() {
         "{shown}"
     );
 
-    let results: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let results = read(&json);
     assert_eq!(results["kind"], "trapless bench");
-    assert_eq!(results["schema"], 2);
+    assert_eq!(results["schema"], 3);
     assert_eq!(results["method"]["quick"], true);
     assert!(!results["host"]["cpus"].as_array().unwrap().is_empty());
     let rows = results["rows"].as_array().unwrap();
@@ -73,6 +107,7 @@ fn a_filtered_run_counts_right_and_compares_with_itself() {
     assert!((1..=wanted).contains(&pairs), "{pairs} of {wanted} pairs");
     let exits = null["exits"].as_f64().unwrap();
     assert!((0.95..1.1).contains(&exits), "{exits} exits a call");
+    assert!(null["kicks"].is_null(), "no device answers: {null}");
     for row in rows {
         let counted: u64 = row["histogram"]
             .as_array()
