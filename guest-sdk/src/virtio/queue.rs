@@ -110,7 +110,8 @@ impl<B: Buffer> Queue<B> {
             entries: shape.entries,
             segments,
             indirect,
-            scratch: shape.head + shape.tail,
+            head: shape.head,
+            tail: shape.tail,
         });
         let count = ring.slots();
         if count == 0 {
@@ -210,7 +211,7 @@ impl<B: Buffer> Queue<B> {
             let error = Error::Full;
             return Err(Refused { error, data });
         };
-        let scratch = self.ring.scratch(slot);
+        let [head_at, tail_at] = self.ring.ends(slot);
         let place = &mut self.slots[usize::from(slot)];
         // The buffer is where it stays before its address is taken.
         place.data = data;
@@ -236,14 +237,10 @@ impl<B: Buffer> Queue<B> {
                 count += 1;
             }
         };
-        add(scratch, head.len() as u32, false);
+        add(head_at, head.len() as u32, false);
         // Exposed: the device's accesses come from outside of the program.
         add(bytes.as_mut_ptr().expose_provenance() as u64, len, write);
-        add(
-            scratch + self.shape.head as u64,
-            self.shape.tail as u32,
-            true,
-        );
+        add(tail_at, self.shape.tail as u32, true);
         if count == 0 {
             let error = Error::BadRequest;
             let data = core::mem::replace(&mut place.data, Data::None);
@@ -253,9 +250,7 @@ impl<B: Buffer> Queue<B> {
         place.state = state;
         place.writable = self.shape.tail as u64 + if write { len.into() } else { 0 };
         self.in_flight += 1;
-        self.ring.fill(slot, 0, head);
-        self.ring
-            .fill(slot, self.shape.head, &[0xff; MAX_TAIL][..self.shape.tail]);
+        self.ring.fill_head(slot, head);
         self.ring.publish(slot, &segments[..count]);
         Ok(slot)
     }
@@ -336,7 +331,7 @@ impl<B: Buffer> Queue<B> {
     fn complete(&mut self, slot: u16, written: u32) -> Completion<B> {
         let mut tail = [0; MAX_TAIL];
         let tail_len = self.shape.tail;
-        self.ring.read(slot, self.shape.head, &mut tail[..tail_len]);
+        self.ring.read_tail(slot, &mut tail[..tail_len]);
         Completion {
             data: self.release(slot),
             written,

@@ -3,7 +3,13 @@
 //! Owns the rings, their indices and every ordering between the two sides. It knows requests only as numbered slots, each with descriptors and
 //! scratch bytes of its own: which are free, and what they carry, is [`queue`](super::queue)'s business.
 //!
-//! Nothing that this side has written is ever read back from shared memory.
+//! Nothing that this side has written is ever read back from shared memory, and nothing is written again that is there already.
+//!
+//! What a request and its answer cost is the cache lines that go from one core to the other. So what is written together lies together:
+//! ```text
+//! a slot's record    | its table: head, data, tail | its head |     one line for most devices
+//! the answers        | ... tail of slot 1 | of slot 0 | used ring |   the last tails lie in the line of `used.idx`
+//! ```
 //!
 //! | this side | orders | partner: the device's |
 //! |---|---|---|
@@ -13,6 +19,8 @@
 //! | [`Ring::arm`] | `used_event` before the last look at `used.idx` | `used.idx` before its look at `used_event` |
 
 use super::memory::Memory;
+use alloc::boxed::Box;
+use alloc::vec;
 use core::sync::atomic::{Ordering, fence};
 use hypercall_abi::Gpa;
 use hypercall_abi::device::QueueSetup;
@@ -51,8 +59,9 @@ pub(super) struct Dimensions {
     pub(super) segments: u16,
     /// Whether descriptors may lead to tables.
     pub(super) indirect: bool,
-    /// Scratch bytes of a slot.
-    pub(super) scratch: usize,
+    /// The most bytes of a slot's head, and those of its tail.
+    pub(super) head: usize,
+    pub(super) tail: usize,
 }
 
 /// See the module's documentation.
@@ -64,10 +73,15 @@ pub(super) struct Ring {
     slots: u16,
     available: usize,
     used: usize,
-    /// Where the slots' tables of descriptors begin, if they have any.
-    tables: Option<usize>,
-    scratch: usize,
-    scratch_stride: usize,
+    /// Where the slots' records begin, the bytes of each, and how many of these are its table's, if it has one.
+    records: usize,
+    record: usize,
+    table: usize,
+    /// Bytes of a tail. That of slot 0 ends where the used ring begins.
+    tail: usize,
+    /// What is in the table of descriptors and in the available ring.
+    described: Box<[[u64; 2]]>,
+    offered: Box<[Option<u16>]>,
     /// What `avail.idx` is.
     published: u16,
     /// What it was at the last look at `avail_event`.
@@ -84,7 +98,8 @@ impl Ring {
             entries,
             segments,
             indirect,
-            scratch,
+            head,
+            tail,
         } = dimensions;
         // A slot of a single descriptor gains nothing from a table.
         let indirect = indirect && segments > 1;
@@ -93,25 +108,29 @@ impl Ring {
         let count = usize::from(entries);
         let available = (count * DESCRIPTOR).next_multiple_of(LINE);
         // Flags, index, entries, used_event.
-        let used = (available + 6 + 2 * count).next_multiple_of(LINE);
-        // Flags, index, entries, avail_event.
-        let tables = (used + 6 + 8 * count).next_multiple_of(LINE);
-        let tables_len = if indirect {
-            usize::from(slots) * LINE
-        } else {
-            0
+        let tails = (available + 6 + 2 * count).next_multiple_of(LINE);
+        let used = match tail {
+            0 => tails,
+            // Half a line of tails beside the index and the first entries.
+            _ => (tails + tail * usize::from(slots)).next_multiple_of(LINE) + LINE / 2,
         };
-        let scratch_stride = scratch.next_multiple_of(LINE);
+        // Flags, index, entries, avail_event.
+        let records = (used + 6 + 8 * count).next_multiple_of(LINE);
+        let table = usize::from(segments) * DESCRIPTOR * usize::from(indirect);
+        let record = (table + head).next_multiple_of(LINE);
         Ring {
-            memory: Memory::zeroed(tables + tables_len + usize::from(slots) * scratch_stride),
+            memory: Memory::zeroed(records + usize::from(slots) * record),
             entries,
             stride,
             slots,
             available,
             used,
-            tables: indirect.then_some(tables),
-            scratch: tables + tables_len,
-            scratch_stride,
+            records,
+            record,
+            table,
+            tail,
+            described: vec![[0; 2]; count].into(),
+            offered: vec![None; count].into(),
             published: 0,
             looked: 0,
             consumed: 0,
@@ -136,23 +155,31 @@ impl Ring {
         }
     }
 
-    /// The address of a slot's scratch bytes.
-    pub(super) fn scratch(&self, slot: u16) -> u64 {
-        self.memory.address(self.scratch_at(slot))
+    /// The addresses of a slot's head and tail.
+    pub(super) fn ends(&self, slot: u16) -> [u64; 2] {
+        [self.head_at(slot), self.tail_at(slot)].map(|at| self.memory.address(at))
     }
 
-    fn scratch_at(&self, slot: u16) -> usize {
-        self.scratch + usize::from(slot) * self.scratch_stride
+    fn record_at(&self, slot: u16) -> usize {
+        self.records + usize::from(slot) * self.record
     }
 
-    /// Fills a slot's scratch bytes from `at` on. The device does not have the slot.
-    pub(super) fn fill(&mut self, slot: u16, at: usize, bytes: &[u8]) {
-        self.memory.write(self.scratch_at(slot) + at, bytes);
+    fn head_at(&self, slot: u16) -> usize {
+        self.record_at(slot) + self.table
     }
 
-    /// Reads a slot's scratch bytes from `at` on. The device does not have the slot.
-    pub(super) fn read(&self, slot: u16, at: usize, bytes: &mut [u8]) {
-        self.memory.read(self.scratch_at(slot) + at, bytes);
+    fn tail_at(&self, slot: u16) -> usize {
+        self.used - self.tail * (usize::from(slot) + 1)
+    }
+
+    /// Fills a slot's head. The device does not have the slot.
+    pub(super) fn fill_head(&mut self, slot: u16, bytes: &[u8]) {
+        self.memory.write(self.head_at(slot), bytes);
+    }
+
+    /// Reads a slot's tail. The device does not have the slot.
+    pub(super) fn read_tail(&self, slot: u16, bytes: &mut [u8]) {
+        self.memory.read(self.tail_at(slot), bytes);
     }
 
     /// Leaves the memory to a device that will not let go of it.
@@ -163,40 +190,38 @@ impl Ring {
     /// Hands a slot to the device: 1 to [`SEGMENTS`] segments, those that the device reads first.
     pub(super) fn publish(&mut self, slot: u16, segments: &[Segment]) {
         let head = slot * self.stride;
-        match self.tables {
-            Some(tables) if segments.len() > 1 => {
-                let table = tables + usize::from(slot) * LINE;
-                self.describe(table, 0, segments);
-                let len = (segments.len() * DESCRIPTOR) as u64;
-                let words = [self.memory.address(table), len | INDIRECT << 32];
-                self.descriptor(usize::from(head) * DESCRIPTOR, words);
+        if self.table > 0 && segments.len() > 1 {
+            let table = self.record_at(slot);
+            for (at, words) in (table..).step_by(DESCRIPTOR).zip(chain(0, segments)) {
+                self.write(at, words);
             }
-            _ => self.describe(usize::from(head) * DESCRIPTOR, head, segments),
+            let len = (segments.len() * DESCRIPTOR) as u64;
+            self.describe(head, [self.memory.address(table), len | INDIRECT << 32]);
+        } else {
+            for (number, words) in (head..).zip(chain(head, segments)) {
+                self.describe(number, words);
+            }
         }
-        let entry = self.available + 4 + 2 * usize::from(self.published & (self.entries - 1));
-        self.memory.word16(entry).store(head, Ordering::Relaxed);
+        let place = usize::from(self.published & (self.entries - 1));
+        if self.offered[place].replace(head) != Some(head) {
+            let entry = self.memory.word16(self.available + 4 + 2 * place);
+            entry.store(head, Ordering::Relaxed);
+        }
         self.published = self.published.wrapping_add(1);
         self.memory
             .word16(self.available + 2)
             .store(self.published, Ordering::Release); // the device sees descriptors and entry before this
     }
 
-    /// Writes a chain of descriptors at `at`, of which the first is number `first` of its table.
-    fn describe(&self, at: usize, first: u16, segments: &[Segment]) {
-        for (index, segment) in segments.iter().enumerate() {
-            let mut word = u64::from(segment.len);
-            if segment.write {
-                word |= WRITE << 32;
-            }
-            if index + 1 < segments.len() {
-                word |= NEXT << 32 | (u64::from(first) + index as u64 + 1) << 48;
-            }
-            self.descriptor(at + index * DESCRIPTOR, [segment.address, word]);
+    /// Has a descriptor be these words.
+    fn describe(&mut self, number: u16, words: [u64; 2]) {
+        let number = usize::from(number);
+        if core::mem::replace(&mut self.described[number], words) != words {
+            self.write(number * DESCRIPTOR, words);
         }
     }
 
-    /// Writes one descriptor: its address, and its length, flags and successor in one word.
-    fn descriptor(&self, at: usize, words: [u64; 2]) {
+    fn write(&self, at: usize, words: [u64; 2]) {
         self.memory.word64(at).store(words[0], Ordering::Relaxed);
         self.memory
             .word64(at + 8)
@@ -266,6 +291,20 @@ impl Ring {
     }
 }
 
+/// A chain of descriptors, of which the first is number `first` of its table: each its address, and its length, flags and successor in one word.
+fn chain(first: u16, segments: &[Segment]) -> impl Iterator<Item = [u64; 2]> {
+    (1..).zip(segments).map(move |(after, segment)| {
+        let mut word = u64::from(segment.len);
+        if segment.write {
+            word |= WRITE << 32;
+        }
+        if after < segments.len() {
+            word |= NEXT << 32 | (u64::from(first) + after as u64) << 48;
+        }
+        [segment.address, word]
+    })
+}
+
 /// Whether an index that went from `old` to `new` has passed the entry for which the other side wants to be told (section 2.7.7.2).
 fn crossed(event: u16, new: u16, old: u16) -> bool {
     new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
@@ -289,12 +328,12 @@ mod tests {
     #[test]
     fn slots_are_as_many_as_chains_fit() {
         let slots = |entries, segments, indirect| {
-            let scratch = 17;
             Ring::new(Dimensions {
                 entries,
                 segments,
                 indirect,
-                scratch,
+                head: 16,
+                tail: 1,
             })
             .slots()
         };

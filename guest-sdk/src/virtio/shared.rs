@@ -25,7 +25,7 @@ use crate::sync::Mutex;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 
 struct Shared<B> {
     queue: Mutex<Queue<B>>,
@@ -44,16 +44,16 @@ impl<B> Clone for SharedQueue<B> {
 impl<B: Buffer> Shared<B> {
     /// Works under the lock, and wakes after it.
     fn with<T>(&self, work: impl FnOnce(&mut Queue<B>) -> T) -> T {
-        let result = work(&mut self.queue.lock());
+        let mut queue = self.queue.lock();
+        let result = work(&mut queue);
+        let mut woken = queue.woken();
+        drop(queue);
         // Nothing is locked while a waker runs: it may drop a task with whatever requests it has.
-        while let Some(waker) = self.woken() {
+        while let Some(waker) = woken {
             waker.wake();
+            woken = self.queue.lock().woken();
         }
         result
-    }
-
-    fn woken(&self) -> Option<Waker> {
-        self.queue.lock().woken()
     }
 }
 

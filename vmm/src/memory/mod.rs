@@ -5,9 +5,11 @@
 //! bad one is an answer, not a panic.
 
 mod vectors;
+mod view;
 mod words;
 
 pub(crate) use vectors::Vectors;
+pub(crate) use view::View;
 pub(crate) use words::{LineWords, TimesWords, claim, copy};
 
 use crate::Error;
@@ -15,10 +17,7 @@ use hypercall_abi::{Gpa, Status, map};
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestRegionMmap, MmapRegion,
-    VolatileMemory,
-};
+use vm_memory::{Bytes, GuestAddress, MmapRegion, VolatileMemory};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A host mapping this size and alignment can be backed by one huge page.
@@ -37,9 +36,9 @@ impl From<OutOfRange> for Status {
 /// A VM's RAM: guest-physical 0 to [`size`](Memory::size).
 pub struct Memory {
     // Before `mapping`: fields drop in order, and these two point into it.
-    guest: GuestMemoryMmap,
+    guest: View,
     /// The guest's own part: from [`map::RAM_BASE`] on.
-    own: GuestMemoryMmap,
+    own: View,
     mapping: Mapping,
 }
 
@@ -130,10 +129,7 @@ impl Memory {
             // SAFETY: the range is inside `mapping`, which outlives the region: see the order of `Memory`'s fields.
             let region = unsafe { MmapRegion::build_raw(start, len, prot, flags) }
                 .map_err(|error| os("describing", io::Error::other(error)))?;
-            let region = GuestRegionMmap::new(region, GuestAddress(from))
-                .ok_or_else(|| os("placing", io::ErrorKind::InvalidInput.into()))?;
-            GuestMemoryMmap::from_regions(vec![region])
-                .map_err(|error| os("placing", io::Error::other(error)))
+            Ok::<_, Error>(View::new(from, region))
         };
         let (guest, own) = (view(0)?, view(map::RAM_BASE)?);
         Ok(Memory {
@@ -150,7 +146,7 @@ impl Memory {
     }
 
     /// The guest's own part of RAM, at its guest-physical addresses: all that a device's queues and buffers may lie in.
-    pub(crate) fn own(&self) -> &GuestMemoryMmap {
+    pub(crate) fn own(&self) -> &View {
         &self.own
     }
 
@@ -226,10 +222,7 @@ impl Memory {
 
     /// Sets bits in a word the guest may be changing; a full fence. 8-byte aligned.
     pub(crate) fn or_word(&self, at: Gpa, bits: u64) -> Result<(), OutOfRange> {
-        let word = self
-            .guest
-            .get_slice(GuestAddress(at.0), 8)
-            .map_err(|_| OutOfRange)?;
+        let word = self.guest.slice(at, 8)?;
         let word = word
             .get_atomic_ref::<AtomicU64>(0)
             .map_err(|_| OutOfRange)?;

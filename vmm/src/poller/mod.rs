@@ -96,12 +96,23 @@ impl Polling {
     }
 
     /// For how long the rings of devices are looked at after the last request, in ticks; not at all where calls are not polled either.
+    ///
+    /// When the host's kernel takes a vCPU out of the guest for a moment, as for its timer, the guest is silent for as long as an exit. That must not look
+    /// like idleness, which costs it a kick and a wait: on a host whose exits cost 60 µs, each tick of the timer did.
     pub fn ring_window(&self) -> u64 {
         match self.transport {
             Transport::Trap => 0,
             _ if !available() => 0,
-            _ => self.window,
+            _ => self
+                .window
+                .saturating_add(self.exit.load(Ordering::Relaxed)),
         }
+    }
+
+    /// What an exit costs here, in ticks, as a vCPU's calls say.
+    #[inline]
+    pub fn learn_exit(&self, exit: u64) {
+        self.exit.store(exit, Ordering::Relaxed);
     }
 
     /// A judge of how dense a vCPU's calls are.
@@ -109,10 +120,9 @@ impl Polling {
         Density::new(self.window, self.ticks_per_us.saturating_mul(EXIT_MOST_US))
     }
 
-    /// A vCPU has made a call through the gate that could have been posted. `dense`: not its first in a short time; `exit`: what
-    /// an exit costs here, in ticks.
+    /// A vCPU has made a call through the gate that could have been posted. `dense`: not its first in a short time.
     #[inline]
-    pub fn trapped(shared: &Arc<Shared>, now: u64, dense: bool, exit: u64) {
+    pub fn trapped(shared: &Arc<Shared>, now: u64, dense: bool) {
         let polling = &shared.polling;
         let wanted = match polling.transport {
             Transport::Trap => false,
@@ -124,7 +134,7 @@ impl Polling {
             && polling.allowance.is_left(now)
             && available()
         {
-            polling.wake(shared, exit);
+            polling.wake(shared);
         }
     }
 
@@ -137,19 +147,19 @@ impl Polling {
     }
 
     #[cold]
-    fn wake(&self, shared: &Arc<Shared>, exit: u64) {
+    fn wake(&self, shared: &Arc<Shared>) {
         let Some(poller) = poller() else { return };
         if self.awake.swap(true, Ordering::AcqRel) {
             return;
         }
         // A quarter of what the way round the poller costs: then even a poller that never comes costs little more than an exit.
         let us = self.ticks_per_us;
+        let exit = self.exit.load(Ordering::Relaxed);
         let patience = (exit / 4).clamp(us.saturating_mul(2), us.saturating_mul(50));
         self.patience.store(
             u32::try_from(patience).unwrap_or(u32::MAX),
             Ordering::Relaxed,
         );
-        self.exit.store(exit, Ordering::Relaxed);
         self.late.store(false, Ordering::Relaxed);
         self.served.store(0, Ordering::Relaxed);
         if poller.try_send(Arc::clone(shared)).is_err() {

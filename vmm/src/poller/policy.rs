@@ -13,6 +13,8 @@ const ROW: u32 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Density {
     window: u64,
+    /// The last call, and the last that could have been polled.
+    crossed: u64,
     last: u64,
     /// The exit's share, in ticks.
     exit: u64,
@@ -26,6 +28,7 @@ impl Density {
     pub fn new(window: u64, exit_most: u64) -> Density {
         Density {
             window,
+            crossed: 0,
             last: 0,
             exit: exit_most,
             exit_most,
@@ -33,14 +36,21 @@ impl Density {
         }
     }
 
-    /// Another call, at this time: whether it ends a row of dense ones.
+    /// Another call by trap, at this time, of whatever kind: says what an exit costs.
+    #[inline]
+    pub fn cross(&mut self, now: u64) {
+        let gap = now.saturating_sub(self.crossed);
+        self.crossed = now;
+        // Rises slowly, so that one odd reading is not for ever.
+        let risen = self.exit.saturating_add(self.exit / 256);
+        self.exit = risen.min(gap).min(self.exit_most);
+    }
+
+    /// That call could have been polled: whether it ends a row of dense ones.
     #[inline]
     pub fn note(&mut self, now: u64) -> bool {
         let gap = now.saturating_sub(self.last);
         self.last = now;
-        // Rises slowly, so that one odd reading is not for ever.
-        let risen = self.exit.saturating_add(self.exit / 256);
-        self.exit = risen.min(gap).min(self.exit_most);
         let dense = gap.saturating_sub(self.exit) <= self.window;
         self.row = if dense { self.row.saturating_add(1) } else { 0 };
         self.row >= ROW

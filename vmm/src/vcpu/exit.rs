@@ -171,9 +171,7 @@ impl Vcpu {
         let args = [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9];
         let row = call::row(number);
         let entry = row.and_then(|row| call::TABLE.get(row));
-        if entry.is_some_and(|entry| entry.carrier == Carrier::Any) {
-            self.note_density();
-        }
+        self.note_density(entry.is_some_and(|entry| entry.carrier == Carrier::Any));
         let record = self.slot.recent.push(number, &args);
         let began = self.slot.timing.begin();
         let reply = calls::dispatch(self, number, row, &args)?;
@@ -209,11 +207,15 @@ impl Vcpu {
         Ok(Next::Go)
     }
 
-    /// A call that could have been posted: many of them in a short time are worth a poller.
-    fn note_density(&mut self) {
+    /// A call, and whether it could have been posted: many of those in a short time are worth a poller.
+    fn note_density(&mut self, postable: bool) {
         let now = host_tsc();
-        let dense = self.density.note(now);
-        Polling::trapped(&self.shared, now, dense, self.density.exit());
+        self.density.cross(now);
+        self.shared.polling.learn_exit(self.density.exit());
+        if postable {
+            let dense = self.density.note(now);
+            Polling::trapped(&self.shared, now, dense);
+        }
     }
 
     /// Makes this vCPU forget its address translations now.
