@@ -24,6 +24,8 @@ use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 /// Looks at the queues between two looks at the descriptors.
 const LOOKS: u32 = 256;
+/// Looks in vain, one after the other, before the descriptors are looked at: what comes by a socket should not wait for the queues.
+const VAIN: u32 = 16;
 
 /// Whose an event is, as its 32 bits of data say: the high eight.
 mod party {
@@ -223,11 +225,16 @@ impl Floor {
     /// Looks at every queue, for as long as there is something and for the poll window after that.
     fn look(&mut self, ops: &mut EventOps) {
         let window = self.shared.polling.ring_window();
+        let mut vain = 0_u32;
         for _ in 0..LOOKS {
             if self.each(ops, Station::look) {
                 self.busy = host_tsc();
-            } else if host_tsc().saturating_sub(self.busy) > window {
-                break;
+                vain = 0;
+            } else {
+                vain = vain.saturating_add(1);
+                if vain > VAIN {
+                    break;
+                }
             }
             spin_loop();
         }
