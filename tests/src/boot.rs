@@ -73,7 +73,7 @@ impl Boot {
     /// With the device that gives random numbers.
     #[must_use]
     pub fn rng(mut self) -> Boot {
-        self.config.machine.rng = true;
+        self.config.machine.rng = Some(Rng::default());
         self
     }
 
@@ -106,8 +106,7 @@ impl Boot {
     /// With a port of the virtio console.
     #[must_use]
     pub fn port(mut self, name: &str, to: PortEnd) -> Boot {
-        let name = name.to_owned();
-        self.config.ports.push(Port { name, to });
+        self.config.ports.push(Port::new(name, to));
         self
     }
 

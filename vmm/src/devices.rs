@@ -38,8 +38,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened, Error> {
     if !config.ports.is_empty() {
         devices.push(Box::new(Console::open(&config.ports)?));
     }
-    if config.machine.rng {
-        devices.push(Box::new(Rng::default()));
+    if let Some(rng) = &config.machine.rng {
+        devices.push(Box::new(Rng::open(rng)?));
     }
     Ok(Opened {
         devices,

@@ -2,6 +2,7 @@
 
 use super::Console;
 use super::leaf::{DeviceName, Leaf};
+use super::rate::Rate;
 use super::read::{Table, Value};
 use super::target::Target;
 use super::tree::Wrong;
@@ -20,6 +21,23 @@ pub struct Port {
     pub name: String,
     /// The host's end of it.
     pub to: PortEnd,
+    /// The most reads and writes in a second, of up to 64 KiB each.
+    pub ops_per_second: Option<u64>,
+    /// The most bytes in a second, both ways together.
+    pub bytes_per_second: Option<u64>,
+}
+
+impl Port {
+    /// A port with every default.
+    #[must_use]
+    pub fn new(name: &str, to: PortEnd) -> Port {
+        Port {
+            name: name.to_owned(),
+            to,
+            ops_per_second: None,
+            bytes_per_second: None,
+        }
+    }
 }
 
 /// The host's end of a port.
@@ -52,6 +70,8 @@ pub(super) struct OnlyTable {
 pub(super) struct ConsoleTable {
     name: Option<Value<DeviceName>>,
     to: Option<Spanned<Target>>,
+    ops_per_second: Option<Spanned<Rate>>,
+    bytes_per_second: Option<Spanned<Rate>>,
 }
 
 impl Default for ConsoleTables {
@@ -96,13 +116,19 @@ impl ConsoleTables {
         let (mut console, mut ports, mut places) = (None, Vec::new(), Vec::new());
         for table in tables {
             let place = table.span();
-            let ConsoleTable { name, to } = table.into_inner().0;
-            match name {
+            let mut table = table.into_inner().0;
+            match table.name.take() {
                 Some(name) => {
                     places.push(name.at.clone());
-                    ports.push(port(name, to, base)?);
+                    ports.push(port(name, table, base)?);
                 }
-                None if console.is_none() => console = Some(boot(to, base)?),
+                None if console.is_none() => {
+                    if let Some(rate) = table.ops_per_second.or(table.bytes_per_second) {
+                        let problem = "the console that calls write to has no limits, but a port can; write name = \"NAME\" to make it one, or remove the key";
+                        return Err((rate.span(), problem.to_owned()));
+                    }
+                    console = Some(boot(table.to, base)?);
+                }
                 None => {
                     let problem = "there is a console without a name already; write name = \"NAME\" to make this one a port";
                     return Err((place, problem.to_owned()));
@@ -134,8 +160,8 @@ fn boot(to: Option<Spanned<Target>>, base: &Path) -> Result<Console, Wrong> {
     }
 }
 
-fn port(name: Value<DeviceName>, to: Option<Spanned<Target>>, base: &Path) -> Result<Port, Wrong> {
-    let Some(to) = to else {
+fn port(name: Value<DeviceName>, table: ConsoleTable, base: &Path) -> Result<Port, Wrong> {
+    let Some(to) = table.to else {
         let problem = "a port needs an end on the host; write to = \"stdio\", to = \"none\", to = { file = \"PATH\" } or to = { socket = \"PATH\" }";
         return Err((name.at, problem.to_owned()));
     };
@@ -149,6 +175,8 @@ fn port(name: Value<DeviceName>, to: Option<Spanned<Target>>, base: &Path) -> Re
     Ok(Port {
         name: name.value,
         to,
+        ops_per_second: table.ops_per_second.map(|rate| rate.into_inner().0),
+        bytes_per_second: table.bytes_per_second.map(|rate| rate.into_inner().0),
     })
 }
 

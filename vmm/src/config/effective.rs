@@ -1,7 +1,7 @@
 //! A configuration as the TOML that would be read back to the same value, with every default written out.
 
 use super::{
-    Config, Console, Disk, Image, Link, NameServer, Net, PortEnd, UserNetwork, size, time,
+    Config, Console, Disk, Image, Link, NameServer, Net, PortEnd, Rng, UserNetwork, size, time,
 };
 use std::fmt::Write;
 use std::path::Path;
@@ -56,7 +56,7 @@ impl Config {
         writeln!(text, "memory = {}", quoted(&size::render(machine.memory)))?;
         writeln!(text, "huge_pages = {}", machine.huge_pages)?;
         writeln!(text, "trapped = {}", machine.trapped)?;
-        writeln!(text, "rng = {}", machine.rng)?;
+        write_rng(text, machine.rng.as_ref())?;
 
         self.write_consoles(text)?;
 
@@ -70,6 +70,7 @@ impl Config {
             writeln!(text, "\n[[vsock]]")?;
             writeln!(text, "cid = {}", vsock.cid)?;
             writeln!(text, "path = {}", quoted(&vsock.path.to_string_lossy()))?;
+            write_rates(text, vsock.ops_per_second, vsock.bytes_per_second)?;
         }
 
         writeln!(text, "\n[calls]")?;
@@ -116,6 +117,7 @@ impl Config {
                 PortEnd::File(file) => writeln!(text, "to = {}", path("file", file))?,
                 PortEnd::Socket(socket) => writeln!(text, "to = {}", path("socket", socket))?,
             }
+            write_rates(text, port.ops_per_second, port.bytes_per_second)?;
         }
         Ok(())
     }
@@ -131,6 +133,25 @@ fn write_disk(text: &mut String, disk: &Disk) -> std::fmt::Result {
     writeln!(text, "serial = {}", quoted(&disk.serial))?;
     writeln!(text, "backend = {}", quoted(disk.backend.name()))?;
     write_rates(text, disk.ops_per_second, disk.bytes_per_second)
+}
+
+/// On one line, as a table would end `[machine]`.
+fn write_rng(text: &mut String, rng: Option<&Rng>) -> std::fmt::Result {
+    let Some(rng) = rng else {
+        return writeln!(text, "rng = false");
+    };
+    let rates = [
+        ("ops_per_second", rng.ops_per_second),
+        ("bytes_per_second", rng.bytes_per_second),
+    ];
+    let rates = rates.iter();
+    let limits: Vec<String> = rates
+        .filter_map(|(key, rate)| rate.map(|rate| format!("{key} = {rate}")))
+        .collect();
+    match limits.is_empty() {
+        true => writeln!(text, "rng = true"),
+        false => writeln!(text, "rng = {{ {} }}", limits.join(", ")),
+    }
 }
 
 fn write_rates(text: &mut String, ops: Option<u64>, bytes: Option<u64>) -> std::fmt::Result {

@@ -16,10 +16,14 @@
 //! | | `memory` | `"2MiB"` to `"32GiB"`, in whole 4 KiB pages | `"64MiB"` |
 //! | | `huge_pages` | whether to ask the host for transparent huge pages | `true` |
 //! | | `trapped` | whether the devices and privileged instructions of a PC are emulated, to compare calls with | `false` |
-//! | | `rng` | whether it has a virtio device that gives random numbers, beside the call that does | `false` |
+//! | | `rng` | whether it has a virtio device that gives random numbers, beside the call that does; or a table of its limits | `false` |
+//! | | `rng.ops_per_second` | the most requests in a second | no limit |
+//! | | `rng.bytes_per_second` | the most bytes in a second | no limit |
 //! | `[console]` | `to` | `"stdio"`, `"none"` or `{ file = "PATH" }` | `"stdio"` |
 //! | `[[console]]` | `name` | the name of a [port](Port) of the virtio console | without one it is `[console]` |
 //! | | `to` | as above, or `{ socket = "PATH" }` to be connected to; `"stdio"` only once in a VM | must be there for a port |
+//! | | `ops_per_second` | of a port: the most reads and writes in a second, of up to 64 KiB each | no limit |
+//! | | `bytes_per_second` | of a port: the most bytes in a second, both ways together | no limit |
 //! | `[[disk]]` | `path` | a file with the disk's sectors, or a block device | must be there |
 //! | | `name` | the disk's name, at most 32 bytes | `"disk0"`, `"disk1"`, … |
 //! | | `read_only` | whether nobody writes it; several VMs may use it then | `false` |
@@ -34,8 +38,6 @@
 //! | | `mtu` | 68 to 65535 bytes | the tap device's, else 1500 |
 //! | | `tap` | the name of a tap device, made if it is not there | one of `tap`, `stream` and `user` must be there |
 //! | | `stream` | a Unix stream socket's path to connect to, or `{ listen = "PATH" }` to be connected to | |
-//! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
-//! | | `bytes_per_second` | the most bytes in a second, both ways together | no limit |
 //! | | `user` | `true`, or a table of the following: a network that needs no privileges | |
 //! | | `user.forward` | where the host listens for the guest: `["127.0.0.1:8080:80", "udp:127.0.0.1:5353:53"]` | `[]` |
 //! | | `user.host_access` | whether the guest reaches the host: see [`UserNetwork::host_access`] | `false` |
@@ -45,6 +47,8 @@
 //! | | `bytes_per_second` | the most bytes in a second, both ways together | no limit |
 //! | `[[vsock]]` | `path` | the Unix socket at which programs on the host reach the guest, which is made | must be there |
 //! | | `cid` | the guest's context ID, 3 to 4294967294 | 3 |
+//! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
+//! | | `bytes_per_second` | the most bytes of streams in a second, both ways together | no limit |
 //! | `[calls]` | `transport` | `"auto"`, `"trap"` or `"poll"`: see [`Transport`] | `"auto"` |
 //! | | `poll_window_us` | 1 to 1000000: see [`Calls::poll_window`] | 50 |
 //! | | `timed` | whether it is found out how long calls take: see [`Calls::timed`] | `false`, or `true` for who asks for statistics |
@@ -65,6 +69,7 @@ mod net;
 mod rate;
 mod read;
 mod refusal;
+mod rng;
 mod share;
 pub mod size;
 mod target;
@@ -80,6 +85,7 @@ pub use disk::{Backend, Cache, Disk};
 pub use forward::{Forward, Protocol};
 pub use net::{Link, Net};
 pub use refusal::Refusal;
+pub use rng::Rng;
 pub(crate) use user::LEAST_MTU;
 pub use user::{Ipv4Network, NameServer, UserNetwork};
 pub use vsock::Vsock;
@@ -195,8 +201,8 @@ pub struct Machine {
     pub huge_pages: bool,
     /// Whether it has the trapped side: a PC's UART, timer, clock and interrupt controllers, and privileged instructions at ring 3.
     pub trapped: bool,
-    /// Whether it has a virtio device that gives random numbers.
-    pub rng: bool,
+    /// Its virtio device that gives random numbers, if it has one.
+    pub rng: Option<Rng>,
 }
 
 /// Where the console goes.
@@ -279,7 +285,7 @@ impl Config {
                 memory: 64 << 20,
                 huge_pages: true,
                 trapped: false,
-                rng: false,
+                rng: None,
             },
             console: Console::Stdio,
             ports: Vec::new(),

@@ -5,6 +5,7 @@ use super::disk::DiskTable;
 use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
 use super::net::NetTable;
 use super::read::{Environment, List, Table, Tables, Value};
+use super::rng::RngKey;
 use super::share::PollPercent;
 use super::vcpus::VcpuCount;
 use super::vsock::VsockTable;
@@ -60,7 +61,7 @@ struct MachineTable {
     memory: Option<Value<Memory>>,
     huge_pages: Option<bool>,
     trapped: Option<bool>,
-    rng: Option<bool>,
+    rng: Option<RngKey>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -229,7 +230,7 @@ impl MachineTable {
             machine.trapped = trapped;
         }
         if let Some(rng) = self.rng {
-            machine.rng = rng;
+            machine.rng = rng.into_rng();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Sockets between guest and host: `[[vsock]]`.
 
 use super::leaf::FilePath;
+use super::rate::Rate;
 use super::read::Value;
 use super::tree::Wrong;
 use hypercall_abi::vsock::FIRST_GUEST_CID;
@@ -25,6 +26,10 @@ pub struct Vsock {
     pub cid: u32,
     /// The Unix socket at which programs on the host reach the guest, at most 96 bytes. It is made, and removed with the VM. With `_` and a port behind it: where the guest reaches them.
     pub path: PathBuf,
+    /// The most packets in a second, both ways together.
+    pub ops_per_second: Option<u64>,
+    /// The most bytes of streams in a second, both ways together.
+    pub bytes_per_second: Option<u64>,
 }
 
 impl Vsock {
@@ -35,6 +40,8 @@ impl Vsock {
             name: "vsock0".to_owned(),
             cid: FIRST_GUEST_CID,
             path,
+            ops_per_second: None,
+            bytes_per_second: None,
         }
     }
 }
@@ -45,6 +52,8 @@ impl Vsock {
 pub(super) struct VsockTable {
     cid: Option<Cid>,
     path: Option<Value<FilePath>>,
+    ops_per_second: Option<Rate>,
+    bytes_per_second: Option<Rate>,
 }
 
 impl VsockTable {
@@ -74,6 +83,8 @@ impl VsockTable {
             name: format!("vsock{index}"),
             cid: self.cid.map_or(FIRST_GUEST_CID, |cid| cid.0),
             path,
+            ops_per_second: self.ops_per_second.map(|rate| rate.0),
+            bytes_per_second: self.bytes_per_second.map(|rate| rate.0),
         })
     }
 }

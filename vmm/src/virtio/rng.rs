@@ -2,16 +2,36 @@
 
 use super::{Broken, Chain, Device, Identity, Queues};
 use crate::io::Sources;
+use crate::rate::Limit;
+use crate::{Error, config};
 use hypercall_abi::device::kind;
 use rustix::rand::{GetRandomFlags, getrandom};
+use vmm_sys_util::epoll::EventSet;
 
 /// The most bytes one request is given: a driver asks again for more.
 const MOST: usize = 4096;
 
+/// The token of the limit's timer.
+const TIMER: u32 = 0;
+
 /// The device.
-#[derive(Default)]
 pub(crate) struct Rng {
     chain: Chain,
+    limit: Limit,
+}
+
+impl Rng {
+    /// The device as it is configured.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn open(config: &config::Rng) -> Result<Rng, Error> {
+        let device = "the device for random numbers";
+        Ok(Rng {
+            chain: Chain::default(),
+            limit: Limit::new(device, config.ops_per_second, config.bytes_per_second)?,
+        })
+    }
 }
 
 impl Device for Rng {
@@ -26,16 +46,20 @@ impl Device for Rng {
         }
     }
 
-    fn start(&mut self, _: u64, _: &mut Sources) {}
+    fn start(&mut self, _: u64, sources: &mut Sources) {
+        self.limit.watch(TIMER, sources);
+    }
 
-    fn reset(&mut self, _: &mut Sources) {}
+    fn reset(&mut self, sources: &mut Sources) {
+        self.limit.forget(sources);
+    }
 
     fn serve(&mut self, _: usize, queues: &mut Queues, _: &mut Sources) -> Result<bool, Broken> {
         let Some(Some(queue)) = queues.first_mut() else {
             return Ok(false);
         };
         let mut did = false;
-        while queue.pop(&mut self.chain)? {
+        while self.limit.admits() && queue.pop(&mut self.chain)? {
             let mut bytes = [0; MOST];
             let room = usize::try_from(self.chain.writable_bytes()).unwrap_or(MOST);
             let bytes = bytes.get_mut(..room.min(MOST)).unwrap_or_default();
@@ -43,10 +67,31 @@ impl Device for Rng {
             let filled = getrandom(&mut *bytes, GetRandomFlags::empty()).unwrap_or(0);
             let bytes = bytes.get(..filled).unwrap_or_default();
             let written = queue.write(&self.chain, 0, bytes)?;
+            self.limit.charge(written as u64);
             queue.push(&self.chain, u32::try_from(written).unwrap_or(0))?;
             did = true;
         }
         queue.announce()?;
         Ok(did)
+    }
+
+    fn arm(&mut self, queues: &mut Queues) -> Result<bool, Broken> {
+        match (queues.first_mut(), self.limit.is_waiting()) {
+            (Some(Some(queue)), false) => queue.arm(),
+            _ => Ok(false),
+        }
+    }
+
+    fn ready(
+        &mut self,
+        _: u32,
+        _: EventSet,
+        queues: &mut Queues,
+        sources: &mut Sources,
+    ) -> Result<bool, Broken> {
+        self.limit.rung();
+        self.serve(0, queues, sources)?;
+        // A kick is asked for again after a look, unless it waits for the timer again.
+        Ok(!self.limit.is_waiting())
     }
 }

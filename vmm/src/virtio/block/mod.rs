@@ -43,7 +43,7 @@ pub(crate) struct Block {
     queues: u16,
     serial: [u8; SERIAL],
     ring: Option<Uring>,
-    limit: Option<Limit>,
+    limit: Limit,
     /// Whether each write is to be durable when it is answered.
     durable: bool,
     /// The request that is begun.
@@ -92,8 +92,8 @@ impl Block {
             }
             Some(Err(_)) | None => None,
         };
-        let limit = Limit::new(config.ops_per_second, config.bytes_per_second)
-            .map_err(|error| refused(format!("the host does not give it a timer: {error}")))?;
+        let device = format!("the disk {:?}", config.name);
+        let limit = Limit::new(&device, config.ops_per_second, config.bytes_per_second)?;
         let mut serial = [0; SERIAL];
         for (to, from) in serial.iter_mut().zip(config.serial.bytes()) {
             *to = from;
@@ -121,7 +121,7 @@ impl Block {
 
     /// Whether another request can be begun now.
     fn may_begin(&mut self) -> bool {
-        !self.is_full() && self.limit.as_mut().is_none_or(Limit::admits)
+        !self.is_full() && self.limit.admits()
     }
 
     /// Whether requests have to wait for others to end.
@@ -151,9 +151,7 @@ impl Block {
             Ok(Request::Write { len, .. }) => (&self.chain.readable, HEADER as u64, len),
             _ => (&self.chain.writable, 0, 0),
         };
-        if let Some(limit) = &mut self.limit {
-            limit.charge(len);
-        }
+        self.limit.charge(len);
         let buffers = buffers.iter().map(|segment| (segment.gpa, segment.len));
         self.vectors
             .gather(queue.memory(), buffers, skip, len)
@@ -309,11 +307,7 @@ impl Device for Block {
             // Nobody would hear of what ends there.
             self.ring = None;
         }
-        if let Some(limit) = &self.limit
-            && sources.watch(limit, token::TIMER, EventSet::IN).is_err()
-        {
-            self.limit = None;
-        }
+        self.limit.watch(token::TIMER, sources);
     }
 
     fn reset(&mut self, sources: &mut Sources) {
@@ -324,9 +318,7 @@ impl Device for Block {
             }
             sources.forget(ring);
         }
-        if let Some(limit) = &self.limit {
-            sources.forget(limit);
-        }
+        self.limit.forget(sources);
         self.told = 0;
     }
 
@@ -352,7 +344,7 @@ impl Device for Block {
             return Ok(true);
         }
         // What waits in the queues then is looked at when the ring or the timer is readable.
-        if self.is_full() || self.limit.as_ref().is_some_and(Limit::is_waiting) {
+        if self.is_full() || self.limit.is_waiting() {
             return Ok(false);
         }
         let mut more = false;
@@ -369,14 +361,15 @@ impl Device for Block {
         queues: &mut Queues,
         sources: &mut Sources,
     ) -> Result<bool, Broken> {
-        if let (token::TIMER, Some(limit)) = (token, &mut self.limit) {
-            limit.rung();
+        if token == token::TIMER {
+            self.limit.rung();
         }
-        for index in 0..queues.len() {
+        for index in self.limit.turns(queues.len()) {
             self.serve(index, queues, sources)?;
         }
-        // Also where there was nothing: kicks are asked for again after a look.
-        Ok(true)
+        // Also where there was nothing: kicks are asked for again after a look, and what the ring did not take is offered again. Without either the timer
+        // will do.
+        Ok(self.ring.is_some() || !self.limit.is_waiting())
     }
 }
 

@@ -4,7 +4,7 @@ use crate::io::Sources;
 use vmm_sys_util::epoll::EventSet;
 
 /// Tokens that an end has.
-pub(super) const TOKENS: u32 = 4;
+pub(super) const TOKENS: u32 = 2;
 
 /// Somewhere that bytes go to and come from. It never blocks: who cannot take or give now is asked again once one of its sources was ready.
 pub(super) trait End: Send {

@@ -19,14 +19,15 @@ pub(crate) use fuzz::messages;
 use super::{Broken, Chain, Device, Identity, Queue, Queues};
 use crate::config::{Port as PortConfig, PortEnd};
 use crate::io::Sources;
+use crate::rate::Limit;
 use crate::{Error, config};
-use end::{End, TOKENS};
+use end::End;
 use hypercall_abi::console::{
     CONTROL_IN, CONTROL_OUT, Config, Control, MAX_NAME, event, feature, port_in, queues,
 };
 use hypercall_abi::device::kind;
 use plain::Plain;
-use port::Port;
+use port::{Port, TIMER, TOKENS};
 use request::{Request, parse};
 use socket::Socket;
 use vmm_sys_util::epoll::EventSet;
@@ -90,7 +91,9 @@ impl Console {
                 PortEnd::File(path) => plain(config::Console::File(path.clone()))?,
                 PortEnd::Socket(path) => Box::new(Socket::listen(path)?),
             };
-            Ok(Port::new(port.name.clone(), end))
+            let device = format!("the port {:?}", port.name);
+            let limit = Limit::new(&device, port.ops_per_second, port.bytes_per_second)?;
+            Ok(Port::new(port.name.clone(), end, limit))
         };
         Ok(Console::new(
             ports.iter().map(open).collect::<Result<_, _>>()?,
@@ -271,7 +274,7 @@ impl Device for Console {
             // Buffers that wait for input and output that waits for the host need no kicks.
             let wants = match Purpose::of(index) {
                 Purpose::In(port) => self.ports.get(port).is_some_and(Port::is_starved),
-                Purpose::Out(port) => self.ports.get(port).is_some_and(|port| !port.is_held()),
+                Purpose::Out(port) => self.ports.get(port).is_some_and(Port::wants_output),
                 Purpose::ControlIn => {
                     let mut owed = self.ports.iter().map(|port| port.owed.next());
                     self.has_control && owed.any(|next| next.is_some())
@@ -298,16 +301,20 @@ impl Device for Console {
         };
         port.ready(token, events);
         port.settle(sources);
+        let turns = port.limit.turns(2);
         let first = usize::from(port_in(u16::try_from(index).unwrap_or(0)));
-        for queue in [first, first.saturating_add(1)] {
+        for way in turns {
+            let queue = first.saturating_add(way);
             if let Some(Some(ring)) = queues.get_mut(queue) {
                 self.carry(Purpose::of(queue), ring)?;
             }
         }
         self.settle(sources);
-        self.tell_on(queues)?;
+        let did = self.tell_on(queues)?;
+        let is_waiting = |port: &Port| port.limit.is_waiting();
+        let waits_again = token == TIMER && self.ports.get(index).is_some_and(is_waiting);
         // Also where nothing moved: other queues than before are to be kicked for now.
-        Ok(true)
+        Ok(did || !waits_again)
     }
 }
 

@@ -1,13 +1,17 @@
 //! One port: bytes between its two queues and the host's end.
 
-use super::end::End;
+use super::end::{self, End};
 use super::request::Owed;
 use crate::io::Sources;
+use crate::rate::Limit;
 use crate::virtio::{Broken, Chain, Queue};
 use vmm_sys_util::epoll::EventSet;
 
 /// Requests of one direction between two looks at anything else.
 const BATCH: usize = 64;
+/// Tokens that a port has: its end's, and that of its limit's timer.
+pub(super) const TOKENS: u32 = end::TOKENS + 1;
+pub(super) const TIMER: u32 = end::TOKENS;
 
 /// The port.
 pub(super) struct Port {
@@ -22,10 +26,12 @@ pub(super) struct Port {
     is_held: bool,
     written: u64,
     incoming: Chain,
+    /// What may be written and read in a second.
+    pub limit: Limit,
 }
 
 impl Port {
-    pub fn new(name: String, end: Box<dyn End>) -> Port {
+    pub fn new(name: String, end: Box<dyn End>, limit: Limit) -> Port {
         Port {
             name,
             end,
@@ -36,12 +42,14 @@ impl Port {
             is_held: false,
             written: 0,
             incoming: Chain::default(),
+            limit,
         }
     }
 
     /// There is a driver. `is_guest_open`: it has no way to say that it opens the port.
     pub fn start(&mut self, first: u32, is_guest_open: bool, sources: &mut Sources) {
         self.end.watch(first, sources);
+        self.limit.watch(first.saturating_add(TIMER), sources);
         self.is_guest_open = is_guest_open;
         self.settle(sources);
     }
@@ -49,6 +57,7 @@ impl Port {
     /// The driver is gone.
     pub fn reset(&mut self, sources: &mut Sources) {
         self.end.forget(sources);
+        self.limit.forget(sources);
         self.owed = Owed::default();
         (self.is_guest_open, self.has_output, self.is_held) = (false, false, false);
     }
@@ -61,7 +70,10 @@ impl Port {
     }
 
     pub fn ready(&mut self, token: u32, events: EventSet) {
-        self.end.ready(token, events);
+        match token {
+            TIMER => self.limit.rung(),
+            token => self.end.ready(token, events),
+        }
     }
 
     /// After some work: what became of the host's side?
@@ -73,13 +85,17 @@ impl Port {
         self.owed.update(self.end.is_open());
     }
 
-    /// Whether output waits for the host.
-    pub fn is_held(&self) -> bool {
-        self.is_held
+    /// Whether output can be written that the guest has yet to queue.
+    pub fn wants_output(&self) -> bool {
+        !self.is_held && !self.limit.is_waiting()
     }
 
     /// Whether there is input, or may be, for which the guest has given no buffer.
     pub fn is_starved(&self) -> bool {
+        self.has_input() && !self.limit.is_waiting()
+    }
+
+    fn has_input(&self) -> bool {
         self.is_guest_open && self.end.may_read()
     }
 
@@ -87,6 +103,9 @@ impl Port {
     pub fn send(&mut self, queue: &mut Queue, scratch: &mut [u8]) -> Result<bool, Broken> {
         let (mut did, mut answered) = (false, false);
         for _ in 0..BATCH {
+            if !self.limit.admits() {
+                break;
+            }
             if !self.is_held {
                 if !queue.pop(&mut self.outgoing)? {
                     self.has_output = false;
@@ -101,10 +120,12 @@ impl Port {
                 false => self.end.write(bytes),
             };
             self.written = self.written.saturating_add(taken as u64);
-            if self.written < self.outgoing.readable_bytes() {
-                if taken == 0 {
-                    break;
-                }
+            let is_rest = self.written < self.outgoing.readable_bytes();
+            if is_rest && taken == 0 {
+                break;
+            }
+            self.limit.charge(taken as u64);
+            if is_rest {
                 did = true;
                 continue;
             }
@@ -122,7 +143,8 @@ impl Port {
     pub fn receive(&mut self, queue: &mut Queue, scratch: &mut [u8]) -> Result<bool, Broken> {
         let mut did = false;
         for _ in 0..BATCH {
-            if !self.is_starved() || !queue.pop(&mut self.incoming)? {
+            let may = self.has_input() && self.limit.admits();
+            if !may || !queue.pop(&mut self.incoming)? {
                 break;
             }
             let room = usize::try_from(self.incoming.writable_bytes()).unwrap_or(usize::MAX);
@@ -134,6 +156,7 @@ impl Port {
                 queue.unpop();
                 break;
             }
+            self.limit.charge(read as u64);
             let bytes = scratch.get(..read).unwrap_or_default();
             let written = queue.write(&self.incoming, 0, bytes)?;
             queue.push(&self.incoming, u32::try_from(written).unwrap_or(0))?;

@@ -3,7 +3,7 @@
 //! A packet for which there is no room waits; the driver is asked for a kick only then. The buffers that were taken from the queue for it meanwhile
 //! stay taken, so that what the queue holds is always more than was there before.
 
-use super::{BATCH, Backend, HEADER, LEAST_FRAME, MOST_FRAME, admits, charge};
+use super::{BATCH, Backend, HEADER, LEAST_FRAME, MOST_FRAME, charge};
 use crate::rate::Limit;
 use crate::virtio::{Broken, Chain, Queue};
 use hypercall_abi::net::{Header, feature};
@@ -62,11 +62,11 @@ impl Inbound {
         &mut self,
         backend: &mut dyn Backend,
         queue: &mut Queue,
-        limit: &mut Option<Limit>,
+        limit: &mut Limit,
     ) -> Result<bool, Broken> {
         let mut did = false;
         for _ in 0..BATCH {
-            if !admits(limit) {
+            if !limit.admits() {
                 break;
             }
             if self.len == 0 {

@@ -56,7 +56,7 @@ pub(crate) struct Card {
     is_full: bool,
     inbound: Inbound,
     /// What may pass in a second, both ways together.
-    limit: Option<Limit>,
+    limit: Limit,
 }
 
 impl Card {
@@ -66,7 +66,7 @@ impl Card {
         mac: [u8; 6],
         mtu: u16,
         backend: Box<dyn Backend>,
-        limit: Option<Limit>,
+        limit: Limit,
     ) -> Card {
         let status = link_status(&*backend);
         Card {
@@ -92,7 +92,7 @@ impl Card {
     fn transmit(&mut self, queue: &mut Queue) -> Result<bool, Broken> {
         let mut did = false;
         for _ in 0..BATCH {
-            let may = !self.is_full && admits(&mut self.limit);
+            let may = !self.is_full && self.limit.admits();
             if !may || !queue.pop(&mut self.chain)? {
                 break;
             }
@@ -163,19 +163,13 @@ impl Card {
 
     /// Whether what is to be sent waits, for the backend or for time.
     fn is_waiting(&self) -> bool {
-        self.is_full || self.limit.as_ref().is_some_and(Limit::is_waiting)
+        self.is_full || self.limit.is_waiting()
     }
-}
-
-fn admits(limit: &mut Option<Limit>) -> bool {
-    limit.as_mut().is_none_or(Limit::admits)
 }
 
 /// Counts a packet of so many bytes, of which the header is none.
-fn charge(limit: &mut Option<Limit>, packet: u64) {
-    if let Some(limit) = limit {
-        limit.charge(packet.saturating_sub(HEADER as u64));
-    }
+fn charge(limit: &mut Limit, packet: u64) {
+    limit.charge(packet.saturating_sub(HEADER as u64));
 }
 
 fn link_status(backend: &dyn Backend) -> u16 {
@@ -207,20 +201,13 @@ impl Device for Card {
         self.inbound.start(self.features);
         // A backend that cannot watch has no link, and says so.
         let _ = self.backend.watch(self.features, sources);
-        if let Some(limit) = &self.limit
-            && sources.watch(limit, TIMER, EventSet::IN).is_err()
-        {
-            // Nobody would hear of it.
-            self.limit = None;
-        }
+        self.limit.watch(TIMER, sources);
         self.settle(sources);
     }
 
     fn reset(&mut self, sources: &mut Sources) {
         self.backend.forget(sources);
-        if let Some(limit) = &self.limit {
-            sources.forget(limit);
-        }
+        self.limit.forget(sources);
         self.inbound.start(0);
     }
 
@@ -258,17 +245,18 @@ impl Device for Card {
     ) -> Result<bool, Broken> {
         // A queue that has waited has not asked for kicks: it is looked at until it has.
         let mut did = self.is_waiting();
-        match (token, &mut self.limit) {
-            (TIMER, Some(limit)) => limit.rung(),
+        match token {
+            TIMER => self.limit.rung(),
             _ => {
                 self.backend.ready(token, events, sources);
                 self.is_full = false;
             }
         }
-        for queue in [RECEIVE, SEND] {
-            did |= self.work(queue.into(), queues)?;
+        for queue in self.limit.turns(queues.len()) {
+            did |= self.work(queue, queues)?;
         }
-        Ok(self.settle(sources) | did)
+        // As long as it has to wait for the timer there is nothing to look for.
+        Ok(self.settle(sources) | did && !self.limit.is_waiting())
     }
 
     fn changed(&mut self) -> Option<&[u8]> {

@@ -25,11 +25,8 @@ impl Card {
             Link::Listen(path) => (Box::new(Stream::listen(path)?), mtu),
             Link::User(user) => (Box::new(User::open(user, mac, mtu)?), mtu),
         };
-        let limit =
-            Limit::new(net.ops_per_second, net.bytes_per_second).map_err(|source| Error::Os {
-                what: format!("making the timer of the network card {:?}", net.name),
-                source,
-            })?;
+        let device = format!("the network card {:?}", net.name);
+        let limit = Limit::new(&device, net.ops_per_second, net.bytes_per_second)?;
         Ok(Card::new(net.name.clone(), mac, mtu, backend, limit))
     }
 }

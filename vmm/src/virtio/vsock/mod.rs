@@ -24,6 +24,7 @@ use super::{Broken, Chain, Device, Identity, Queues};
 use crate::Error;
 use crate::config::Vsock as Config;
 use crate::io::Sources;
+use crate::rate::Limit;
 use connection::Turn;
 use hypercall_abi::device::kind;
 use hypercall_abi::vsock::{Config as Space, EVENT, Header, MAX_PAYLOAD, RECEIVE, SEND, shutdown};
@@ -38,9 +39,13 @@ use zerocopy::IntoBytes;
 const MOST_RESETS: usize = 64;
 /// Packets taken, and given, before anything else has its turn.
 const BURST: u32 = 64;
-/// The listener's token. Connections have others.
+/// The tokens of the listener and of the limit's timer. Connections have others.
 const LISTENER: u32 = 0;
+const TIMER: u32 = streams::NO_PLACE;
 const HEADER: usize = size_of::<Header>();
+/// The queues that packets pass through, from the first on.
+const PACKET_QUEUES: usize = 2;
+const _: () = assert!(RECEIVE == 0 && SEND == 1);
 
 /// The device.
 pub(crate) struct Vsock {
@@ -54,6 +59,8 @@ pub(crate) struct Vsock {
     is_called: bool,
     /// Whether a packet for the guest waits for a buffer.
     is_starved: bool,
+    /// What may pass in a second, both ways together.
+    limit: Limit,
     chain: Chain,
     scratch: Box<[u8]>,
 }
@@ -62,9 +69,11 @@ impl Vsock {
     /// Listens at the device's path.
     ///
     /// # Errors
-    /// [`Error::Create`].
+    /// [`Error::Create`], [`Error::Os`].
     pub fn open(config: &Config) -> Result<Vsock, Error> {
+        let device = format!("the vsock device {:?}", config.name);
         Ok(Vsock {
+            limit: Limit::new(&device, config.ops_per_second, config.bytes_per_second)?,
             name: config.name.clone(),
             cid: config.cid.into(),
             listener: Listener::new(&config.path, "vsock device")?,
@@ -84,7 +93,8 @@ impl Vsock {
         };
         let mut did = false;
         for _ in 0..BURST {
-            if self.resets.len() >= MOST_RESETS || !queue.pop(&mut self.chain)? {
+            let may = self.resets.len() < MOST_RESETS && self.limit.admits();
+            if !may || !queue.pop(&mut self.chain)? {
                 break;
             }
             let mut header = Header::default();
@@ -105,6 +115,7 @@ impl Vsock {
                 let room = self.scratch.get_mut(..data as usize).unwrap_or_default();
                 len = queue.read(&self.chain, HEADER as u64, room)?;
             }
+            self.limit.charge(len as u64);
             match packet {
                 Ok(packet) => self.hear(&header, &packet, len, sources),
                 Err(Wrong::Refused) => self.refuse(&header, sources),
@@ -212,7 +223,7 @@ impl Vsock {
         for _ in 0..BURST {
             let due = self.streams.first_due();
             self.is_starved = false;
-            if self.resets.is_empty() && due.is_none() {
+            if self.resets.is_empty() && due.is_none() || !self.limit.admits() {
                 break;
             }
             if !queue.pop(&mut self.chain)? {
@@ -235,12 +246,26 @@ impl Vsock {
             let body = queue.write(&self.chain, HEADER as u64, data)?;
             let written = u32::try_from(head.saturating_add(body)).unwrap_or(0);
             queue.push(&self.chain, written)?;
+            self.limit.charge(len as u64);
             did = true;
         }
         if did {
             queue.announce()?;
         }
         Ok(did)
+    }
+
+    /// Goes on after its limit has held it up.
+    fn resume(&mut self, queues: &mut Queues, sources: &mut Sources) -> Result<bool, Broken> {
+        self.limit.rung();
+        for queue in self.limit.turns(PACKET_QUEUES) {
+            match queue == usize::from(SEND) {
+                true => self.take(queues, sources)?,
+                false => self.give(queues, sources)?,
+            };
+        }
+        // Kicks are asked for again after a look, unless it waits for the timer again.
+        Ok(!self.limit.is_waiting())
     }
 
     /// The next packet of the connection whose turn it is: its header, and how many bytes of data are in the scratch. Without one it leaves the row.
@@ -305,10 +330,12 @@ impl Device for Vsock {
         let events = EventSet::IN | EventSet::EDGE_TRIGGERED;
         // Without it no program on the host gets through; the guest's own connections do.
         let _ = sources.watch(&self.listener, LISTENER, events);
+        self.limit.watch(TIMER, sources);
     }
 
     fn reset(&mut self, sources: &mut Sources) {
         sources.forget(&self.listener);
+        self.limit.forget(sources);
         self.streams.clear(sources);
         self.resets.clear();
         self.is_called = false;
@@ -331,8 +358,12 @@ impl Device for Vsock {
     }
 
     fn arm(&mut self, queues: &mut Queues) -> Result<bool, Broken> {
-        // Buffers for packets are there in advance: it is their lack that is of interest.
         let mut more = false;
+        // The timer looks at everything.
+        if self.limit.is_waiting() {
+            return Ok(more);
+        }
+        // Buffers for packets are there in advance: it is their lack that is of interest.
         if let (true, Some(Some(queue))) = (self.is_starved, queues.get_mut(usize::from(RECEIVE))) {
             more |= queue.arm()?;
         }
@@ -352,10 +383,14 @@ impl Device for Vsock {
         queues: &mut Queues,
         sources: &mut Sources,
     ) -> Result<bool, Broken> {
-        if token == LISTENER {
-            self.is_called = true;
-        } else if let Some(place) = self.streams.of_token(token) {
-            self.stir(place, events, sources);
+        match token {
+            LISTENER => self.is_called = true,
+            TIMER => return self.resume(queues, sources),
+            _ => {
+                if let Some(place) = self.streams.of_token(token) {
+                    self.stir(place, events, sources);
+                }
+            }
         }
         let did = self.give(queues, sources)?;
         self.accept(sources);

@@ -13,6 +13,9 @@ pub(super) const MOST: usize = 512;
 const PLACE_BITS: u32 = 10;
 const PLACE: u32 = (1 << PLACE_BITS) - 1;
 
+/// A token that is no connection's, as 0 is none.
+pub(super) const NO_PLACE: u32 = PLACE;
+
 /// The first of the host's ports for its own programs.
 const FIRST_PORT: u32 = 1 << 30;
 

@@ -155,11 +155,11 @@ pub fn buffer(queue: u16, descriptor: u16) -> u64 {
 impl Driver {
     /// A card that is started with these features, of which its backend offers some.
     pub fn new(features: u64) -> Driver {
-        Driver::limited(features, None)
+        Driver::limited(features, Limit::default())
     }
 
     /// One that may do so much in a second.
-    pub fn limited(features: u64, limit: Option<Limit>) -> Driver {
+    pub fn limited(features: u64, limit: Limit) -> Driver {
         let memory = Arc::new(Memory::new(MEMORY).unwrap());
         let ends = Arc::new(Mutex::new(Ends::default()));
         let backend = Fake(Arc::clone(&ends), features);
