@@ -164,6 +164,20 @@ impl Timer {
 
 #[cfg(test)]
 impl Limit {
+    /// Takes what there is, and more, so that whatever comes waits.
+    pub fn exhaust(&mut self) {
+        while self.admits() {
+            self.charge(1);
+        }
+    }
+
+    /// How many of what has a limit may have begun at most since a time before it was made: the burst, what has come since, and what one request took on
+    /// credit.
+    pub fn most(per_second: u64, began: Instant, credit: u64) -> u64 {
+        let come = u128::from(per_second) * began.elapsed().as_nanos() / 1_000_000_000;
+        (per_second / 10).max(1) + u64::try_from(come).unwrap() + credit
+    }
+
     /// Waits until the timer rings.
     pub fn sleep(&self) {
         let timer = self.timer.as_ref().unwrap();
@@ -180,9 +194,7 @@ mod tests {
     fn the_timer_rings_when_there_is_something_again() {
         let mut limit = Limit::new("a test", Some(1000), Some(1 << 30)).unwrap();
         assert!(limit.admits() && !limit.is_waiting());
-        while limit.admits() {
-            limit.charge(4096);
-        }
+        limit.exhaust();
         assert!(limit.is_waiting() && !limit.admits());
         limit.rung();
         assert!(limit.is_waiting(), "it did not ring yet");
@@ -204,9 +216,7 @@ mod tests {
         let mut limit = Limit::new("a test", Some(1000), None).unwrap();
         for order in [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]] {
             assert!(limit.turns(3).eq(order));
-            while limit.admits() {
-                limit.charge(0);
-            }
+            limit.exhaust();
             limit.sleep();
             limit.rung();
         }

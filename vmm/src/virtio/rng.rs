@@ -95,3 +95,52 @@ impl Device for Rng {
         Ok(!self.limit.is_waiting())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::with_sources;
+    use crate::virtio::peer::{Peer, SIZE};
+    use std::time::Instant;
+
+    /// A limit of the device's, and what its requests come to by then: so many each.
+    fn is_kept(config: &config::Rng, per_second: u64, each: u64) {
+        let began = Instant::now();
+        let mut rng = Rng::open(config).unwrap();
+        let mut peer = Peer::new();
+        let mut queues = peer.queues(1);
+        with_sources(|sources| {
+            rng.start(0, sources);
+            rng.limit.exhaust();
+            (0..SIZE).for_each(|place| peer.ask(0, place, 100));
+            let mut answered = 0;
+            assert_eq!(rng.serve(0, &mut queues, sources), Ok(false));
+            while answered < u64::from(SIZE) {
+                if rng.limit.is_waiting() {
+                    assert_eq!(rng.arm(&mut queues), Ok(false));
+                    assert_eq!(peer.wanted(0), 0, "no kick is asked for");
+                }
+                rng.limit.sleep();
+                let wants_looks = rng.ready(TIMER, EventSet::IN, &mut queues, sources);
+                assert_eq!(wants_looks, Ok(!rng.limit.is_waiting()));
+                answered += peer.answers(0).len() as u64;
+                assert!(answered * each <= Limit::most(per_second, began, each));
+            }
+            rng.reset(sources);
+        });
+    }
+
+    #[test]
+    fn limits_are_kept() {
+        let operations = config::Rng {
+            ops_per_second: Some(200),
+            bytes_per_second: None,
+        };
+        is_kept(&operations, 200, 1);
+        let bytes = config::Rng {
+            ops_per_second: None,
+            bytes_per_second: Some(20_000),
+        };
+        is_kept(&bytes, 20_000, 100);
+    }
+}

@@ -7,7 +7,7 @@ use hypercall_abi::class::{CONSOLE, Classes, EVENT};
 use std::path::Path;
 use std::time::Duration;
 use vmm::config::{
-    Backend, Cache, Config, Console, Disk, Image, Link, Net, Port, PortEnd, Refusal, Vsock,
+    Backend, Cache, Config, Console, Disk, Image, Link, Net, Port, PortEnd, Refusal, Rng, Vsock,
 };
 
 /// A file beside this crate's manifest, so that `image = "Cargo.toml"` names a file that is there and `package` has a workspace.
@@ -34,6 +34,7 @@ fn every_key_is_understood() {
         memory = "1GiB"
         huge_pages = false
         trapped = true
+        rng = { bytes_per_second = 65536 }
 
         [console]
         to = { file = "log/console.txt" }
@@ -67,9 +68,11 @@ fn every_key_is_understood() {
         [[vsock]]
         path = "run/vsock"
         cid = 77
+        ops_per_second = 500
 
         [[vsock]]
         path = "/run/vsock"
+        bytes_per_second = 65536
 
         [limits]
         time = "10s"
@@ -112,6 +115,11 @@ fn every_key_is_understood() {
     assert_eq!(config.machine.vcpus, 4);
     assert_eq!(config.machine.memory, 1 << 30);
     assert!(!config.machine.huge_pages && config.machine.trapped);
+    let rng = Rng {
+        ops_per_second: None,
+        bytes_per_second: Some(65536),
+    };
+    assert_eq!(config.machine.rng, Some(rng));
     assert_eq!(config.console, Console::File(here.join("log/console.txt")));
     let data = Disk {
         path: here.join("src/lib.rs"),
@@ -126,15 +134,17 @@ fn every_key_is_understood() {
     };
     let first = Disk::new("disk0", here.join("Cargo.toml"));
     assert_eq!(config.disks, [first, data]);
-    let vsock = |index: usize, cid, path: &str| Vsock {
-        name: format!("vsock{index}"),
-        cid,
-        path: here.join(path),
+    let first = Vsock {
+        cid: 77,
+        ops_per_second: Some(500),
+        ..Vsock::new(here.join("run/vsock"))
     };
-    assert_eq!(
-        config.vsocks,
-        [vsock(0, 77, "run/vsock"), vsock(1, 3, "/run/vsock")]
-    );
+    let second = Vsock {
+        name: "vsock1".to_owned(),
+        bytes_per_second: Some(65536),
+        ..Vsock::new("/run/vsock".into())
+    };
+    assert_eq!(config.vsocks, [first, second]);
     assert_eq!(config.limits.time, Some(Duration::from_secs(10)));
     assert_eq!(config.limits.grace, Duration::from_millis(500));
     assert_eq!(config.limits.poll_percent, 25);
@@ -150,6 +160,7 @@ fn consoles_have_names_or_are_the_only_one_without() {
         [[console]]
         name = "log"
         to = {{ file = "log.txt" }}
+        bytes_per_second = 4096
         [[console]]
         to = "none"
         [[console]]
@@ -162,16 +173,15 @@ fn consoles_have_names_or_are_the_only_one_without() {
     ))
     .unwrap();
     assert_eq!(config.console, Console::None);
-    let port = |name: &str, to| Port {
-        name: name.to_owned(),
-        to,
-    };
     assert_eq!(
         config.ports,
         [
-            port("log", PortEnd::File(here.join("log.txt"))),
-            port("shell", PortEnd::Socket("/run/shell".into())),
-            port("user", PortEnd::Stdio),
+            Port {
+                bytes_per_second: Some(4096),
+                ..Port::new("log", PortEnd::File(here.join("log.txt")))
+            },
+            Port::new("shell", PortEnd::Socket("/run/shell".into())),
+            Port::new("user", PortEnd::Stdio),
         ]
     );
     let port = "[[console]]\nname = \"log\"\nto = \"none\"\n";
@@ -214,6 +224,9 @@ fn the_effective_configuration_reads_back_as_the_same() {
     for text in [
         "[guest]\nimage = \"Cargo.toml\"",
         "[guest]\npackage = \"hello\"\n[console]\nto = \"none\"",
+        "[guest]\nimage = \"Cargo.toml\"\n[machine]\nrng = true",
+        "[guest]\nimage = \"Cargo.toml\"\n[machine]\nrng = false",
+        "[guest]\nimage = \"Cargo.toml\"\n[machine.rng]\nops_per_second = 1\nbytes_per_second = 2",
         r#"
         [guest]
         image = "Cargo.toml"
@@ -228,6 +241,7 @@ fn the_effective_configuration_reads_back_as_the_same() {
         [[console]]
         name = "file"
         to = { file = "f" }
+        ops_per_second = 7
         [[console]]
         name = "none"
         to = "none"
@@ -269,6 +283,7 @@ fn the_effective_configuration_reads_back_as_the_same() {
         [[vsock]]
         path = "a b.sock"
         cid = 4294967294
+        bytes_per_second = 9223372036854775807
         [limits]
         time = "90s"
         grace = "0s"

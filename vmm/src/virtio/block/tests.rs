@@ -263,9 +263,7 @@ fn a_limit_holds_requests_back_and_lets_them_go() {
     with_sources(|sources| {
         bench.block.start(space::FLUSH, sources);
         // The burst is large enough for these; it is used up here.
-        while bench.block.may_begin() {
-            bench.block.limit.charge(0);
-        }
+        bench.block.limit.exhaust();
         assert_eq!(bench.block.serve(0, &mut bench.queues, sources), Ok(false));
         assert_eq!(
             bench.block.arm(&mut bench.queues),

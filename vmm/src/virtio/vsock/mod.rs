@@ -10,6 +10,8 @@ mod connection;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod greeting;
+#[cfg(test)]
+mod limit_tests;
 mod programs;
 mod request;
 mod socket;

@@ -62,9 +62,15 @@ pub(super) struct Stage {
 
 impl Stage {
     pub fn new() -> Stage {
+        Stage::configured(|_| {})
+    }
+
+    /// Of a device that is other than it is by default.
+    pub fn configured(change: impl FnOnce(&mut Config)) -> Stage {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config::new(directory.path().join("vsock"));
         config.cid = CID;
+        change(&mut config);
         let mut manager = EventManager::new().unwrap();
         let ready = Ready::default();
         let mut stage = Stage {
@@ -148,6 +154,17 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Has the device hear of one of its tokens.
+    pub fn ready(&mut self, token: u32) -> Result<bool, Broken> {
+        self.with(|device, queues, sources| device.ready(token, EventSet::IN, queues, sources))
+    }
+
+    /// After how many chains the device wants to be kicked, by the ring's `avail_event`.
+    pub fn wanted(&self, queue: u16) -> u16 {
+        let at = ring(queue, 2) + 4 + u64::from(SIZE) * 8;
+        self.memory.load(Gpa(at)).unwrap()
     }
 
     /// Makes a chain available.

@@ -1,9 +1,11 @@
 //! A driver of a console in the same process, and the hosts' ends of its ports.
 
 use super::super::end::End;
-use super::super::port::Port;
+use super::super::port::{Port, TIMER, TOKENS};
 use super::super::{Config, Console};
+use crate::config::{self, PortEnd};
 use crate::io::{Sources, with_sources};
+use crate::rate::Limit;
 use crate::virtio::peer::Peer;
 use crate::virtio::{Broken, Device, Queue};
 use hypercall_abi::console::{CONTROL_IN, CONTROL_OUT, Control, feature};
@@ -72,6 +74,11 @@ pub struct Driver {
 impl Driver {
     /// With so many ports, called `port0` and so on, that have all room and nobody at them.
     pub fn new(ports: usize) -> Driver {
+        Driver::limited(ports, &config::Port::new("", PortEnd::None))
+    }
+
+    /// With the limits of this one.
+    pub fn limited(ports: usize, config: &config::Port) -> Driver {
         let ends: Vec<_> = (0..ports)
             .map(|_| {
                 Arc::new(Mutex::new(Ends {
@@ -81,7 +88,9 @@ impl Driver {
             })
             .collect();
         let port = |(index, end): (usize, &Arc<Mutex<Ends>>)| {
-            Port::new(format!("port{index}"), Box::new(Fake(Arc::clone(end))))
+            let limit = Limit::new("", config.ops_per_second, config.bytes_per_second);
+            let name = format!("port{index}");
+            Port::new(name, Box::new(Fake(Arc::clone(end))), limit.unwrap())
         };
         let console = Console::new(ends.iter().enumerate().map(port).collect());
         Driver {
@@ -135,8 +144,18 @@ impl Driver {
 
     /// Has the device hear of a port's end.
     pub fn hear(&mut self, port: u32) -> Result<bool, Broken> {
+        self.hear_of(port * TOKENS)
+    }
+
+    /// Has the device hear that there is something in a port's limits again, when there is.
+    pub fn rung(&mut self, port: u32) -> Result<bool, Broken> {
+        self.console.ports[port as usize].limit.sleep();
+        self.hear_of(port * TOKENS + TIMER)
+    }
+
+    fn hear_of(&mut self, token: u32) -> Result<bool, Broken> {
         let (console, queues) = (&mut self.console, &mut self.queues);
-        with_sources(|sources| console.ready(port * 4, EventSet::IN, queues, sources))
+        with_sources(|sources| console.ready(token, EventSet::IN, queues, sources))
     }
 
     pub fn arm(&mut self) -> Result<bool, Broken> {

@@ -1,6 +1,7 @@
 //! Both ends of a console in one process.
 
 pub(super) mod driver;
+mod limits;
 
 use super::super::Device;
 use crate::virtio::Broken;
