@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::{NamedTempFile, TempDir};
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::config::PortEnd;
@@ -162,6 +162,38 @@ fn a_socket_is_somebody_elses_or_is_left_over() {
     assert!(path.exists(), "left over");
     drop(boot.vm());
     assert!(!path.exists());
+}
+
+#[test]
+fn a_ports_limits_are_kept() {
+    require_kvm!();
+    // Of 99 writes that come to 4,950 bytes the burst is a tenth of a second's, and one more may begin while there is anything left.
+    for (ops, bytes, late) in [
+        (
+            Some(200),
+            None,
+            Duration::from_millis((99 - 21) * 1000 / 200),
+        ),
+        (
+            None,
+            Some(10_000),
+            Duration::from_micros((4950 - 1000 - 99) * 100),
+        ),
+    ] {
+        let boot = boot(&["two"])
+            .port("one", PortEnd::None)
+            .port("other", PortEnd::None)
+            .change(|config| {
+                (
+                    config.ports[0].ops_per_second,
+                    config.ports[0].bytes_per_second,
+                ) = (ops, bytes);
+            });
+        let began = Instant::now();
+        boot.run().passed();
+        let took = began.elapsed();
+        assert!(took >= late, "{took:?} for what takes {late:?}");
+    }
 }
 
 #[test]

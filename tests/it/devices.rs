@@ -1,6 +1,8 @@
 //! Devices, driven by hand.
 
+use std::time::{Duration, Instant};
 use trapless_tests::{Boot, Finished, require_kvm};
+use vmm::config::Rng;
 use vmm::stats::ExitKind;
 
 fn run(args: &[&str]) -> Finished {
@@ -70,4 +72,33 @@ fn an_image_that_needs_a_device_is_refused_without_it() {
         refusal.contains("src/bin/devices/main.rs:") && refusal.contains("rng = true"),
         "{refusal}"
     );
+}
+
+#[test]
+fn limits_on_random_numbers_are_kept() {
+    require_kvm!();
+    // Of 30 requests for 4 KiB each the burst is a tenth of a second's, and one more may begin while there is anything left.
+    const ALL: u64 = 30 * 4096;
+    for (ops, bytes, late) in [
+        (Some(100), None, Duration::from_millis((30 - 11) * 10)),
+        (
+            None,
+            Some(400_000),
+            Duration::from_micros((ALL - 40_000 - 4096) * 10 / 4),
+        ),
+    ] {
+        let boot = Boot::guest("devices", &["fill", "30"]).change(|config| {
+            config.machine.rng = Some(Rng {
+                ops_per_second: ops,
+                bytes_per_second: bytes,
+            });
+        });
+        let began = Instant::now();
+        let finished = boot.run();
+        let took = began.elapsed();
+        finished.passed();
+        let device = &finished.outcome.stats.devices[0];
+        assert_eq!(device.requests, 30, "{device:?}");
+        assert!(took >= late, "{took:?} for what takes {late:?}");
+    }
 }

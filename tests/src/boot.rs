@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::NamedTempFile;
-use vmm::config::{Config, Console, Disk, Image, Link, Net, Port, PortEnd, Transport, Vsock};
+use vmm::config::{Config, Console, Disk, Image, Link, Net, Port, PortEnd, Rng, Transport, Vsock};
 use vmm::stats::ExitKind;
 use vmm::{End, Outcome, StopReason, Vm};
 
@@ -113,7 +113,18 @@ impl Boot {
     /// With sockets between guest and host, at a path.
     #[must_use]
     pub fn vsock(mut self, path: &Path) -> Boot {
-        self.config.vsocks.push(Vsock::new(path.to_owned()));
+        let name = format!("vsock{}", self.config.vsocks.len());
+        self.config.vsocks.push(Vsock {
+            name,
+            ..Vsock::new(path.to_owned())
+        });
+        self
+    }
+
+    /// With whatever else of its configuration is to be another.
+    #[must_use]
+    pub fn change(mut self, change: impl FnOnce(&mut Config)) -> Boot {
+        change(&mut self.config);
         self
     }
 

@@ -6,8 +6,8 @@
 use super::VsockError;
 use super::connection::Ports;
 use super::state::State;
-use crate::sync::{Mutex, OnceLock};
-use crate::virtio::{Data, Device, Queue, Shape, SharedQueue, device, kind};
+use crate::sync::Mutex;
+use crate::virtio::{Data, Device, Queue, Shape, SharedQueue, device};
 use alloc::sync::{Arc, Weak};
 use alloc::task::Wake;
 use alloc::vec;
@@ -34,7 +34,7 @@ pub(super) struct Driver {
     spare: Mutex<Vec<Vec<u8>>>,
     incoming: Waker,
     outgoing: Waker,
-    _device: Device,
+    device: Device,
 }
 
 /// Wakes the driver: for packets from the host, or for room for packets to it.
@@ -61,15 +61,30 @@ impl Wake for Bell {
     }
 }
 
-/// The driver of the first device.
-pub(super) fn first() -> Result<Arc<Driver>, VsockError> {
-    static FIRST: OnceLock<Result<Arc<Driver>, VsockError>> = OnceLock::new();
-    FIRST.get_or_init(|| Driver::open(0)).clone()
-}
+/// The drivers of all devices that were ever opened. They stay.
+static DRIVERS: Mutex<Vec<Arc<Driver>>> = Mutex::new(Vec::new());
 
 impl Driver {
-    fn open(instance: u32) -> Result<Arc<Driver>, VsockError> {
-        let entry = device::find(kind::VSOCK, instance).ok_or(VsockError::NoDevice)?;
+    /// The driver of a device, which is set up by whoever asks first.
+    pub fn of(entry: device::Entry) -> Result<Arc<Driver>, VsockError> {
+        let mut drivers = DRIVERS.lock();
+        let known = drivers
+            .iter()
+            .find(|driver| driver.entry().index() == entry.index());
+        if let Some(driver) = known {
+            return Ok(Arc::clone(driver));
+        }
+        let driver = Driver::open(entry)?;
+        drivers.push(Arc::clone(&driver));
+        Ok(driver)
+    }
+
+    /// The device's row in the table.
+    pub fn entry(&self) -> device::Entry {
+        self.device.entry()
+    }
+
+    fn open(entry: device::Entry) -> Result<Arc<Driver>, VsockError> {
         let mut setup = entry.take().map_err(VsockError::Setup)?;
         setup.negotiate(0).map_err(VsockError::Setup)?;
         let queue = |queue, shape| setup.queue(queue, shape).map_err(VsockError::Setup);
@@ -84,7 +99,7 @@ impl Driver {
             spare: Mutex::new(Vec::with_capacity(SENDING.into())),
             incoming: Waker::from(Arc::new(Bell::Incoming(driver.clone()))),
             outgoing: Waker::from(Arc::new(Bell::Outgoing(driver.clone()))),
-            _device: device,
+            device,
         });
         driver.receive.with(|queue| {
             while !queue.is_full() && queue.post(&[], Data::In(vec![0; BUFFER])).is_ok() {}

@@ -1,7 +1,7 @@
 //! A port of the guest's that programs on the host connect to.
 
-use super::driver::{self, Driver};
-use super::{VsockError, VsockStream};
+use super::driver::Driver;
+use super::{Vsock, VsockError, VsockStream};
 use crate::executor::block_on;
 use alloc::sync::Arc;
 use core::future::poll_fn;
@@ -14,14 +14,17 @@ pub struct VsockListener {
 }
 
 impl VsockListener {
-    /// Listens to a port.
+    /// What listens to a port, which was bound at the device.
+    pub(super) fn new(driver: Arc<Driver>, port: u32) -> VsockListener {
+        VsockListener { driver, port }
+    }
+
+    /// Listens to a port at the first device; [`Vsock::bind`] does at any.
     ///
     /// # Errors
     /// [`VsockError::InUse`] where it is listened to already, and those of the device.
     pub fn bind(port: u32) -> Result<VsockListener, VsockError> {
-        let driver = driver::first()?;
-        driver.with(|state| state.bind(port))?;
-        Ok(VsockListener { driver, port })
+        Vsock::at(0)?.bind(port)
     }
 
     /// The port.

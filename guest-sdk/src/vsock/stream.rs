@@ -1,8 +1,8 @@
 //! A connection as its owner has it, whole or in halves.
 
-use super::VsockError;
 use super::connection::Ports;
-use super::driver::{self, Driver};
+use super::driver::Driver;
+use super::{Vsock, VsockError};
 use crate::executor::block_on;
 use alloc::sync::Arc;
 use core::fmt;
@@ -46,12 +46,16 @@ impl VsockStream {
         }
     }
 
-    /// Connects to a port of the host's.
+    /// Connects to a port of the host's by the first device; [`Vsock::connect`] does by any.
     ///
     /// # Errors
     /// [`VsockError::Refused`] where nobody listens, and those of the device.
     pub async fn connect(port: u32) -> Result<VsockStream, VsockError> {
-        let driver = driver::first()?;
+        Vsock::at(0)?.connect(port).await
+    }
+
+    /// Asks the host for a connection, and waits for its answer.
+    pub(super) async fn ask(driver: Arc<Driver>, port: u32) -> Result<VsockStream, VsockError> {
         let ports = driver.with(|state| match state.failed {
             Some(error) => Err(error),
             None => Ok(state.ask(port)),

@@ -1,6 +1,9 @@
 //! Sockets between real guests and this process.
 
+mod busy;
+mod devices;
 mod hostile;
+mod limits;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -10,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 use trapless_tests::{Boot, Finished, require_kvm};
-use vmm::stats::{DeviceStats, ExitKind};
+use vmm::stats::DeviceStats;
 
 /// The port that the guests listen to.
 const PORT: u32 = 5000;
@@ -36,12 +39,19 @@ impl Sockets {
         UnixListener::bind(path).expect("a place for a socket")
     }
 
+    /// A case of the guest, with a window as long as nothing that is ready is waited for by sleeping.
+    fn boot(&self, args: &[&str]) -> Boot {
+        let boot = Boot::guest("vsock", args).window(Duration::from_millis(50));
+        boot.vsock(&self.path())
+    }
+
     /// Runs a case of the guest, while `client` is the program on the host.
     fn run<T>(&self, args: &[&str], client: impl FnOnce(&Path) -> T) -> (Finished, T) {
-        // As long as nothing that is ready is waited for by sleeping.
-        let boot = Boot::guest("vsock", args).window(Duration::from_millis(50));
+        self.play(&self.boot(args), client)
+    }
+
+    fn play<T>(&self, boot: &Boot, client: impl FnOnce(&Path) -> T) -> (Finished, T) {
         let path = self.path();
-        let boot = boot.vsock(&path);
         // The socket is there as soon as the VM is.
         let (vm, console) = boot.vm();
         let both = thread::scope(|scope| {
@@ -145,53 +155,6 @@ fn many_connections_at_once() {
         });
     });
     finished.passed();
-}
-
-/// The sum that ends a stream of the guest `pump`.
-fn sum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0, |sum: u64, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    })
-}
-
-/// A guest connects to the host and pumps bytes, both ways at once.
-fn pumped(count: usize) -> Finished {
-    let sockets = Sockets::new();
-    let listener = sockets.listen();
-    let (finished, ()) = sockets.run(&["pump", &count.to_string()], |_| {
-        let (stream, _) = listener.accept().expect("the guest");
-        let mut bytes = noise(count, 3);
-        bytes.extend(sum(&bytes).to_le_bytes());
-        let back = echoed(&stream, &bytes);
-        let (data, total) = back.split_at(count);
-        assert_eq!(total, sum(data).to_le_bytes());
-    });
-    finished
-}
-
-#[test]
-fn a_guest_connects_and_both_sides_send_at_once() {
-    require_kvm!();
-    pumped(5 << 20).passed();
-}
-
-#[test]
-fn a_busy_stream_needs_few_kicks_and_exits() {
-    require_kvm!();
-    let (short, long) = (pumped(1 << 20), pumped(33 << 20));
-    for finished in [&short, &long] {
-        finished.passed();
-        assert_eq!(finished.exits(ExitKind::Doorbell), 0);
-    }
-    let packets = device(&long).requests - device(&short).requests;
-    assert!(packets > 1000, "{packets} packets for 64 MiB");
-    let told = device(&long).kicks + device(&long).events;
-    assert!(
-        told <= packets / 20,
-        "{told} kicks and events for {packets} packets"
-    );
-    let exits = long.outcome.stats.total_exits();
-    assert!(exits <= packets / 20, "{exits} exits for {packets} packets");
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl Config {
         }
         for vsock in &self.vsocks {
             writeln!(text, "\n[[vsock]]")?;
+            writeln!(text, "name = {}", quoted(&vsock.name))?;
             writeln!(text, "cid = {}", vsock.cid)?;
             writeln!(text, "path = {}", quoted(&vsock.path.to_string_lossy()))?;
             write_rates(text, vsock.ops_per_second, vsock.bytes_per_second)?;

@@ -46,6 +46,7 @@
 //! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
 //! | | `bytes_per_second` | the most bytes in a second, both ways together | no limit |
 //! | `[[vsock]]` | `path` | the Unix socket at which programs on the host reach the guest, which is made | must be there |
+//! | | `name` | the device's name, at most 32 bytes | `"vsock0"`, `"vsock1"`, … |
 //! | | `cid` | the guest's context ID, 3 to 4294967294 | 3 |
 //! | | `ops_per_second` | the most packets in a second, both ways together | no limit |
 //! | | `bytes_per_second` | the most bytes of streams in a second, both ways together | no limit |

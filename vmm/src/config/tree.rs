@@ -141,6 +141,13 @@ impl File {
                 let problem = format!("another [[vsock]] is at {path} too; write another path");
                 return Err((place, problem));
             }
+            if config.vsocks.iter().any(|other| other.name == vsock.name) {
+                let problem = format!(
+                    "another [[vsock]] is called {:?} too; write another name",
+                    vsock.name
+                );
+                return Err((place, problem));
+            }
             config.vsocks.push(vsock);
         }
         self.calls.0.apply(&mut config.calls);

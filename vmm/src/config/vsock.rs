@@ -1,6 +1,6 @@
 //! Sockets between guest and host: `[[vsock]]`.
 
-use super::leaf::FilePath;
+use super::leaf::{DeviceName, FilePath};
 use super::rate::Rate;
 use super::read::Value;
 use super::tree::Wrong;
@@ -20,7 +20,7 @@ const LAST_GUEST_CID: u32 = u32::MAX - 1;
 /// A device of sockets between guest and host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vsock {
-    /// Its name in the guest's device table and in statistics, at most 32 bytes.
+    /// The name by which a guest finds it, 1 to 32 bytes.
     pub name: String,
     /// The guest's context ID, from 3 to 4294967294.
     pub cid: u32,
@@ -50,6 +50,7 @@ impl Vsock {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VsockTable {
+    name: Option<Value<DeviceName>>,
     cid: Option<Cid>,
     path: Option<Value<FilePath>>,
     ops_per_second: Option<Rate>,
@@ -80,7 +81,9 @@ impl VsockTable {
             ));
         }
         Ok(Vsock {
-            name: format!("vsock{index}"),
+            name: self
+                .name
+                .map_or_else(|| format!("vsock{index}"), |name| name.value),
             cid: self.cid.map_or(FIRST_GUEST_CID, |cid| cid.0),
             path,
             ops_per_second: self.ops_per_second.map(|rate| rate.0),

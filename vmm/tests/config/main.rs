@@ -72,6 +72,7 @@ fn every_key_is_understood() {
 
         [[vsock]]
         path = "/run/vsock"
+        name = "management"
         bytes_per_second = 65536
 
         [limits]
@@ -140,7 +141,7 @@ fn every_key_is_understood() {
         ..Vsock::new(here.join("run/vsock"))
     };
     let second = Vsock {
-        name: "vsock1".to_owned(),
+        name: "management".to_owned(),
         bytes_per_second: Some(65536),
         ..Vsock::new("/run/vsock".into())
     };

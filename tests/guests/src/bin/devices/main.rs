@@ -2,6 +2,8 @@
 #![no_std]
 #![cfg_attr(not(test), no_main)]
 
+extern crate alloc;
+
 mod doorbell;
 mod messages;
 mod rings;
@@ -15,6 +17,7 @@ guest_sdk::entry!(main, Note::DEFAULT.needs(kind::RNG));
 fn main() {
     match test_guests::arg(1) {
         "random" => setup::random(),
+        "fill" => setup::fill(),
         "order" => setup::order(),
         "again" => setup::again(),
         "nothing-rings" => doorbell::nothing_rings(),

@@ -1,12 +1,14 @@
 //! Setting a device up, in order and out of order. The device is the one that gives random numbers.
 
+use alloc::vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering;
+use guest_sdk::rng::Rng;
 use hypercall_abi::device::{QueueSetup, feature, kind};
 use hypercall_abi::vcpu::event::DEVICE_BASE;
 use hypercall_abi::{Gpa, Status, call as number, map};
 use test_guests::ring::{self, Descriptor, FEATURES, Ring, WRITE};
-use test_guests::{answers, boot, call, check, vcpu};
+use test_guests::{answers, arg_number, boot, call, check, vcpu};
 
 pub static RING: Ring = Ring::empty();
 
@@ -199,4 +201,15 @@ pub fn order() {
     answers!(start(), BUSY, "another start");
     answers!(queue(&setup), BUSY, "a queue after the start");
     ask();
+}
+
+/// As many buffers of 4 KiB as the argument says, by the SDK's driver.
+pub fn fill() {
+    let rng = Rng::open().expect("a device");
+    let mut bytes = vec![0; 4096];
+    for _ in 0..arg_number(2) {
+        bytes.fill(0);
+        rng.fill(&mut bytes).expect("a device");
+        check!(bytes.iter().any(|byte| *byte != 0), "nothing but zeros");
+    }
 }

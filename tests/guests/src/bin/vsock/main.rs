@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod blocking;
+mod devices;
 mod hostile;
 mod packets;
 mod streams;
@@ -24,6 +25,7 @@ async fn main(spawner: Spawner) {
         "blocking" => blocking::both_ways(),
         "vanishing" => streams::vanishing().await,
         "deaf" => streams::deaf().await,
+        "several" => devices::several().await,
         "packets" => hostile::packets(),
         "credit" => hostile::credit(),
         "flood" => hostile::flood(),
