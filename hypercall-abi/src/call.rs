@@ -170,11 +170,11 @@ calls! {
     DEVICE_RESET = 0x800, "device_reset", Trap;
     /// Says which of a device's features the driver uses, before any queue is set up. IN 0: index, 1: feature bits, of which
     /// [`VERSION_1`](crate::device::feature::VERSION_1) is one. OUT: the bits now in force. UNSUPPORTED, with the bits it offers as the result, where one of them is not
-    /// offered or that one is missing; BUSY once a queue is set up; NOT_FOUND.
+    /// offered or that one is missing; BUSY once a queue is set up, which it stays when the device breaks; NOT_FOUND.
     DEVICE_FEATURES = 0x801, "device_features", Trap;
     /// Sets up one of a device's queues. IN 0: index, 1: Gpa of a [`QueueSetup`](crate::device::QueueSetup). OUT: 0. NOT_FOUND (device, queue or vCPU), BUSY once
-    /// the device is started or the queue is set up, BAD_ARGUMENT (no features taken yet, size not a power of two or above the device's most, a part misaligned),
-    /// BAD_ADDRESS.
+    /// the device is started or the queue is set up, and for every queue of a [broken](crate::device::Device::broken) device until that is reset, BAD_ARGUMENT (no
+    /// features taken yet, size not a power of two or above the device's most, a part misaligned), BAD_ADDRESS.
     QUEUE_SETUP = 0x802, "queue_setup", Trap;
     /// Starts a device: from now on it serves the queues that were set up. IN 0: index. OUT: 0. NOT_FOUND, BUSY where it is started or broken,
     /// BAD_ARGUMENT where a queue is missing that it cannot do without.
