@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod blocking;
+mod busy;
 mod devices;
 mod hostile;
 mod packets;
@@ -19,6 +20,8 @@ async fn main(spawner: Spawner) {
     match test_guests::arg(1) {
         "echo" => streams::echo(spawner).await,
         "pump" => streams::pump().await,
+        "source" => busy::source().await,
+        "sink" => busy::sink().await,
         "halves" => streams::halves().await,
         "refused" => streams::refused().await,
         "ports" => streams::ports().await,
