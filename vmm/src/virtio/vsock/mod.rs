@@ -31,7 +31,7 @@ use connection::Turn;
 use hypercall_abi::device::kind;
 use hypercall_abi::vsock::{Config as Space, EVENT, Header, MAX_PAYLOAD, RECEIVE, SEND, shutdown};
 use request::{Packet, Ports, Said, Wrong, parse, reset};
-use socket::{Closed, Got};
+use socket::Got;
 use std::collections::VecDeque;
 use streams::Streams;
 use vmm_sys_util::epoll::EventSet;
@@ -165,24 +165,6 @@ impl Vsock {
         };
         self.pass(place, passed);
         self.settle(place);
-    }
-
-    /// Accounts for what a connection's socket took.
-    fn pass(&mut self, place: usize, passed: Result<u32, Closed>) {
-        let Some(stream) = self.streams.get_mut(place) else {
-            return;
-        };
-        let Some(connection) = &mut stream.connection else {
-            return;
-        };
-        match passed {
-            Ok(len) => connection.forward(len),
-            Err(Closed) => {
-                stream.socket.discard();
-                connection.forward(connection.held());
-                connection.end(shutdown::RECEIVE);
-            }
-        }
     }
 
     /// Has a connection's socket, and the guest's turn, follow from its state.

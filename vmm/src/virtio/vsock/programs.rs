@@ -4,8 +4,9 @@ use super::Vsock;
 use super::connection::Connection;
 use super::greeting::Greeting;
 use super::request::Packet;
-use super::socket::Socket;
+use super::socket::{Closed, Socket};
 use crate::io::Sources;
+use hypercall_abi::vsock::shutdown;
 use std::ffi::OsString;
 use std::path::Path;
 use vmm_sys_util::epoll::EventSet;
@@ -54,6 +55,24 @@ impl Vsock {
             }
             Greeting::Partial if !stream.socket.is_hung_up() => {}
             Greeting::Partial | Greeting::Refused => self.streams.remove(place, sources),
+        }
+    }
+
+    /// Accounts for what a connection's socket took.
+    pub(super) fn pass(&mut self, place: usize, passed: Result<u32, Closed>) {
+        let Some(stream) = self.streams.get_mut(place) else {
+            return;
+        };
+        let Some(connection) = &mut stream.connection else {
+            return;
+        };
+        match passed {
+            Ok(len) => connection.forward(len),
+            Err(Closed) => {
+                stream.socket.discard();
+                connection.forward(connection.held());
+                connection.end(shutdown::RECEIVE);
+            }
         }
     }
 
