@@ -4,8 +4,9 @@
 //! host wrote nowhere but where it may.
 
 mod contract;
+mod ring;
 
-use super::{Answer, batch, carried};
+use super::{Answer, carried};
 use crate::fuzz::{Ram, Source};
 use crate::line::look;
 use crate::memory::{Memory, copy};
@@ -13,13 +14,14 @@ use crate::shared::pending;
 use crate::stage::Stage;
 use crate::stats::Stats;
 use contract::{any_call, check};
-use hypercall_abi::batch::{BatchEntry, MAX_ENTRIES, flags};
+use hypercall_abi::batch::BatchEntry;
 use hypercall_abi::call;
 use hypercall_abi::class::Classes;
 use hypercall_abi::line::Look;
 use hypercall_abi::map::{MIN_MEMORY, RAM_BASE, vcpu_page};
 use hypercall_abi::vcpu::{BatchRing, CallLine, VcpuPage};
 use hypercall_abi::{Gpa, Status};
+use ring::Ring;
 use std::mem::offset_of;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -61,16 +63,6 @@ fn play(source: &mut Source, rings: bool) {
         }
     }
     guest.finish();
-}
-
-/// A ring that the host has accepted.
-#[derive(Clone, Copy)]
-struct Ring {
-    entries: u64,
-    count: u32,
-    /// Entries served, and those of them that a submission was answered for.
-    served: u32,
-    answered: u32,
 }
 
 /// A call that is about to be made.
@@ -231,12 +223,7 @@ impl Guest {
     /// Before a call: says where the host may write for it.
     fn ask(&mut self, vcpu: u32, number: u32, args: [u64; 6]) -> Asked {
         self.allow(number, &args);
-        let queued = self
-            .memory()
-            .ring(vcpu)
-            .unwrap()
-            .queued
-            .load(Ordering::Relaxed);
+        let queued = self.queued(vcpu);
         if number == call::BATCH_SUBMIT
             && let Some(ring) = self.rings[vcpu as usize]
         {
@@ -296,93 +283,7 @@ impl Guest {
             assert!(answer.is_some() || number == call::CONSOLE_WRITE);
             return;
         }
-        let told = self
-            .memory()
-            .ring(vcpu)
-            .unwrap()
-            .served
-            .load(Ordering::Acquire);
-        let Some(ring) = &mut self.rings[vcpu as usize] else {
-            assert_ne!(answer.map(|(status, _)| status), Some(Status::OK));
-            return;
-        };
-        let waiting = queued.wrapping_sub(ring.served);
-        let done = told.wrapping_sub(ring.served);
-        match answer {
-            None => assert!(done < waiting && waiting <= ring.count),
-            Some((Status::OK, result)) => {
-                assert!(done <= waiting && waiting <= ring.count);
-                assert_eq!(result, u64::from(told.wrapping_sub(ring.answered)));
-                ring.answered = told;
-            }
-            Some((Status::BAD_ARGUMENT, _)) => assert!(done == 0 && waiting > ring.count),
-            Some((status, _)) => assert!(done == 0 && status == Status::DENIED),
-        }
-        ring.served = told;
-        self.batched += u64::from(done);
-    }
-
-    /// Registers a ring, mostly one that can be.
-    fn register(&mut self, source: &mut Source, vcpu: u32) {
-        let count = match source.once_in(4) {
-            true => source.odd() as u32,
-            false => 1 << source.below(7),
-        };
-        let bytes = u64::from(count.min(MAX_ENTRIES)) * 64;
-        let entries = match source.below(8) {
-            0 => source.near(RAM_BASE, RAM_BASE + 64),
-            1 => MIN_MEMORY - bytes,
-            _ => RAM_BASE + u64::from(vcpu) * 0x1_0000,
-        };
-        let told = source.pick(&[0, 0, flags::STOP_ON_ERROR, 1 << 31]);
-        self.write(
-            place(vcpu, RING + offset_of!(BatchRing, entries_gpa)),
-            &entries,
-        );
-        self.write(place(vcpu, RING + offset_of!(BatchRing, entries)), &count);
-        self.write(place(vcpu, RING + offset_of!(BatchRing, flags)), &told);
-        let ring = Ring {
-            entries,
-            count,
-            served: 0,
-            answered: 0,
-        };
-        match batch::setup(&self.stage.shared, vcpu) {
-            Ok(_) => self.rings[vcpu as usize] = (count != 0).then_some(ring),
-            Err(status) => assert!(matches!(status, Status::BAD_ARGUMENT | Status::BAD_ADDRESS)),
-        }
-    }
-
-    /// Queues an entry, or anything.
-    fn queue(&mut self, source: &mut Source, vcpu: u32) {
-        let Some(ring) = self.rings[vcpu as usize] else {
-            return;
-        };
-        let at = place(vcpu, RING + offset_of!(BatchRing, queued));
-        let queued = self
-            .memory()
-            .ring(vcpu)
-            .unwrap()
-            .queued
-            .load(Ordering::Relaxed);
-        if source.once_in(16) {
-            return self.write(at, &(source.odd() as u32));
-        }
-        let (number, args) = any_call(source);
-        let entry = BatchEntry {
-            number,
-            status: u32::MAX,
-            args,
-            result: u64::MAX,
-        };
-        let slot = u64::from(queued % ring.count);
-        self.write(ring.entries + slot * 64, &entry);
-        // Not past what the ring holds, or nearly nothing would ever be served.
-        if queued.wrapping_sub(ring.served) < ring.count {
-            self.write(at, &queued.wrapping_add(1));
-        } else if queued.wrapping_sub(ring.served) > ring.count {
-            self.write(at, &ring.served);
-        }
+        self.submitted(vcpu, queued, answer);
     }
 
     /// Everything that was served has been counted, and nothing was written that may not be.
