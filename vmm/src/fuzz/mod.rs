@@ -6,6 +6,7 @@
 //! | variable | what |
 //! |---|---|
 //! | `TRAPLESS_FUZZ_SECONDS` | for how long, all targets together, from a seed of the moment; not set: shortly, and always the same inputs |
+//! | `TRAPLESS_FUZZ_TARGET` | the one target to run, by its name; not set: all |
 //! | `TRAPLESS_FUZZ_INPUT` | the one input to run, as a failure names it |
 
 mod ram;
@@ -52,6 +53,14 @@ const TARGETS: &[Target] = &[
     Target {
         name: "queue",
         run: virtio::fuzz::queues,
+    },
+    Target {
+        name: "disk",
+        run: virtio::block::fuzz::disks,
+    },
+    Target {
+        name: "rng",
+        run: virtio::rng::fuzz::buffers,
     },
     Target {
         name: "console",
@@ -165,8 +174,12 @@ fn what_guests_write_does_no_harm() {
             (Duration::from_secs(seconds), u64::from_ne_bytes(seed))
         }
     };
-    for target in TARGETS {
-        let until = Instant::now() + time / TARGETS.len() as u32;
+    let one = std::env::var("TRAPLESS_FUZZ_TARGET").ok();
+    let wanted = |target: &&Target| one.as_ref().is_none_or(|one| one == target.name);
+    let targets: Vec<&Target> = TARGETS.iter().filter(wanted).collect();
+    assert!(!targets.is_empty(), "there is no target {one:?}");
+    for &target in &targets {
+        let until = Instant::now() + time / targets.len() as u32;
         let mut seed = first;
         while Instant::now() < until {
             Input {

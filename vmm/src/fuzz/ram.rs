@@ -38,6 +38,20 @@ impl Ram {
         }
     }
 
+    /// A VM's memory as it is, of which the host may write nothing.
+    pub fn of(memory: &Memory) -> Ram {
+        let mut copy = vec![0; MIN_MEMORY as usize];
+        memory.read(Gpa(0), &mut copy).unwrap();
+        let may = vec![false; copy.len()];
+        Ram { copy, may }
+    }
+
+    /// The guest has written somewhere in this range.
+    pub fn follow(&mut self, memory: &Memory, range: Range<u64>) {
+        let copy = &mut self.copy[range.start as usize..range.end as usize];
+        memory.read(Gpa(range.start), copy).unwrap();
+    }
+
     /// The guest writes.
     pub fn write(&mut self, memory: &Memory, at: u64, bytes: &[u8]) {
         memory.write(Gpa(at), bytes).unwrap();

@@ -4,7 +4,7 @@
 //! reached it: [`station`] is the transport that a guest with calls uses, [`table`] what such a guest reads. All of it runs on the VM's
 //! [I/O thread](crate::io).
 
-mod block;
+pub(crate) mod block;
 mod chain;
 pub(crate) mod console;
 #[cfg(test)]
@@ -14,7 +14,7 @@ pub(crate) mod net;
 #[cfg(test)]
 pub(crate) mod peer;
 mod queue;
-mod rng;
+pub(crate) mod rng;
 mod station;
 mod table;
 pub(crate) mod vsock;

@@ -5,6 +5,7 @@ use crate::memory::Memory;
 use hypercall_abi::device::QueueSetup;
 use hypercall_abi::map::{MIN_MEMORY, RAM_BASE};
 use hypercall_abi::{Gpa, Status};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use zerocopy::{Immutable, IntoBytes};
@@ -21,6 +22,7 @@ pub(crate) const BUFFERS: u64 = RAM_BASE + 0x4_0000;
 /// A descriptor's flags.
 pub(crate) const NEXT: u16 = 1;
 pub(crate) const WRITE: u16 = 2;
+pub(crate) const INDIRECT: u16 = 4;
 
 /// A descriptor (virtio 1.2, 2.7.5).
 #[derive(Clone, Copy, Debug, Default, IntoBytes, Immutable)]
@@ -99,6 +101,13 @@ impl Peer {
             .unwrap();
     }
 
+    /// Says that so many more chains are offered than are.
+    pub fn leap(&self, queue: u16, by: u16) {
+        let index = self.offered[usize::from(queue)].wrapping_add(by);
+        let at = Gpa(ring(queue) + AVAILABLE + 2);
+        self.memory.write(at, &index.to_le_bytes()).unwrap();
+    }
+
     /// Offers one buffer with these bytes, for the device to read. A place's buffer is 4 KiB of its own.
     pub fn give(&mut self, queue: u16, place: u16, bytes: &[u8]) {
         let address = buffer(queue, place);
@@ -175,6 +184,17 @@ fn ring(queue: u16) -> u64 {
     RAM_BASE + u64::from(queue) * STRIDE
 }
 
-fn buffer(queue: u16, place: u16) -> u64 {
+/// The part of a queue that the driver writes.
+pub(crate) fn offered(queue: u16) -> Range<u64> {
+    ring(queue)..ring(queue) + USED
+}
+
+/// The part that the device writes.
+pub(crate) fn answered(queue: u16) -> Range<u64> {
+    ring(queue) + USED..ring(queue) + STRIDE
+}
+
+/// A place's 4 KiB.
+pub(crate) fn buffer(queue: u16, place: u16) -> u64 {
     BUFFERS + (u64::from(queue % 8) * 16 + u64::from(place % SIZE)) * 0x1000
 }

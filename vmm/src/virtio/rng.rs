@@ -1,5 +1,8 @@
 //! The random number device (virtio 1.2, section 5.4): fills buffers from the host kernel's generator.
 
+#[cfg(test)]
+pub(crate) mod fuzz;
+
 use super::{Broken, Chain, Device, Identity, Queues};
 use crate::io::Sources;
 use crate::rate::Limit;

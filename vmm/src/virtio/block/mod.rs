@@ -4,6 +4,8 @@
 //! `cache = "writethrough"` always, it also survives the end of the host.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod lock;
 mod request;
 mod space;
