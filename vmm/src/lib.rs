@@ -1,8 +1,8 @@
 //! The Trapless hypervisor as a library: [`Config`] → [`Vm`] → [`Outcome`].
 //!
 //! Nothing here exits the process: a program may run several VMs at once, and end each from any thread with its [`Stopper`].
-//! What is the process's: a signal handler, for the first real-time signal, which makes vCPU threads leave the guest; and the thread that
-//! polls the call lines of all VMs, which sleeps while none of them makes many calls.
+//! What is the process's: a signal handler, for the first real-time signal, which makes vCPU threads leave the guest; another, unless it has one,
+//! that turns SIGXFSZ into an error of the write; and the thread that polls the call lines of all VMs, which sleeps while none of them makes many calls.
 
 #![cfg_attr(
     not(test),
@@ -32,6 +32,7 @@ mod doorbell;
 pub mod error;
 pub mod exit;
 pub mod fault;
+mod file_limit;
 #[cfg(test)]
 mod fuzz;
 mod gauge;

@@ -19,7 +19,7 @@ use crate::trapped::Trapped;
 use crate::vcpu::{Vcpu, registers};
 use crate::virtio::{Device, Identity, Raise, Station, publish};
 use crate::watch::Watch;
-use crate::{End, Error, StopReason};
+use crate::{End, Error, StopReason, file_limit};
 use hypercall_abi::version::feature;
 use hypercall_abi::{Gpa, map};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -76,6 +76,7 @@ impl Vm {
     ) -> Result<Vm, Error> {
         let created = Instant::now();
         config.check()?;
+        file_limit::fail_what_is_beyond();
         let bad_image = |problem| Error::Image {
             path: image.to_owned(),
             problem,
