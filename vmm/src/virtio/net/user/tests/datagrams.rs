@@ -13,7 +13,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-fn received(guest: &mut Guest, handle: SocketHandle) -> (Vec<u8>, IpEndpoint) {
+/// The next datagram, and who sent it.
+pub fn received(guest: &mut Guest, handle: SocketHandle) -> (Vec<u8>, IpEndpoint) {
     guest.until("a datagram", |guest| guest.udp(handle).can_recv());
     let (bytes, from) = guest.udp(handle).recv().unwrap();
     (bytes.to_vec(), from.endpoint)

@@ -62,7 +62,8 @@ fn segment(to: Ipv4Address, from: u16, port: u16, control: TcpControl, ack: bool
     frame(to, 6, &bytes)
 }
 
-fn taken(network: &mut Network) -> Vec<Vec<u8>> {
+/// The frames that wait for the guest.
+pub fn taken(network: &mut Network) -> Vec<Vec<u8>> {
     let mut room = vec![0; 2048];
     std::iter::from_fn(|| {
         let length = network.receive(&mut room)?;

@@ -2,6 +2,7 @@
 
 mod datagrams;
 pub(crate) mod fuzz;
+mod garbage;
 mod guest;
 mod hostile;
 mod streams;
