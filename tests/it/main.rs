@@ -14,6 +14,7 @@ mod kv;
 mod mutations;
 mod net;
 mod overwrite;
+mod queues;
 mod rings;
 mod several;
 mod stop;

@@ -69,16 +69,3 @@ fn a_reset_ends_what_is_in_flight() {
     finished.passed();
     assert_eq!(finished.outcome.stats.devices[0].broken, None);
 }
-
-#[test]
-fn descriptors_that_change_are_copied_once() {
-    require_kvm!();
-    let boot = Boot::guest("devices", &["changing", "300"]).rng();
-    let finished = boot.vcpus(2).run();
-    finished.passed();
-    assert!(
-        finished.text().contains(" answered, "),
-        "{}",
-        finished.story()
-    );
-}

@@ -75,6 +75,30 @@ impl Alone {
         })
     }
 
+    /// As [`configured`](Alone::configured), with a limit on the length of the files that the process writes.
+    ///
+    /// # Panics
+    /// Where the host cannot.
+    #[must_use]
+    pub fn limited(program: &str, file: &Path, bytes: u64) -> Alone {
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--fsize={bytes}:unlimited"), program]);
+        Alone::spawn(command, |command| {
+            command.arg(file);
+        })
+    }
+
+    /// Takes such a limit away.
+    ///
+    /// # Panics
+    /// Where the host cannot.
+    pub fn unlimit(&self) {
+        let pid = self.child.id().to_string();
+        let mut prlimit = Command::new("prlimit");
+        let status = prlimit.args(["--pid", &pid, "--fsize=unlimited"]).status();
+        assert!(status.is_ok_and(|status| status.success()), "prlimit");
+    }
+
     /// Starts a command with a directory and what `arguments` adds.
     fn spawn(mut command: Command, arguments: impl FnOnce(&mut Command)) -> Alone {
         let directory = TempDir::new().expect("a temporary directory");

@@ -1,7 +1,7 @@
 //! Network cards, with the test at the other end of the wire.
 
 mod http;
-mod peer;
+pub mod peer;
 mod stack;
 mod tap;
 mod user;
@@ -143,7 +143,7 @@ fn a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back() {
 }
 
 /// Sends back what comes, as long as something does, and says how many frames that were.
-fn send_back(mut peer: Peer) -> u32 {
+pub fn send_back(mut peer: Peer) -> u32 {
     let mut count = 0;
     while let Some(frame) = peer.try_receive() {
         count += 1;

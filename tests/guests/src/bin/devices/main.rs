@@ -5,9 +5,11 @@
 extern crate alloc;
 
 mod doorbell;
+mod every;
 mod messages;
 mod rings;
 mod setup;
+mod subject;
 
 use hypercall_abi::device::kind;
 use hypercall_abi::note::Note;
@@ -22,9 +24,9 @@ fn main() {
         "again" => setup::again(),
         "nothing-rings" => doorbell::nothing_rings(),
         "messages" => messages::hostile(),
+        "every" => every::every(),
         "hostile" => rings::hostile(),
         "reset-in-flight" => rings::reset_in_flight(),
-        "changing" => rings::changing(),
         "flood" => doorbell::flood(),
         other => test_guests::fail(format_args!("no case is called {other:?}")),
     }

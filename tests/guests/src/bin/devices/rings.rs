@@ -3,8 +3,7 @@
 
 use crate::setup::{RING, ask};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use hypercall_abi::vcpu::event::VCPU_STOPPED;
+use core::sync::atomic::Ordering;
 use hypercall_abi::{call as number, map};
 use test_guests::ring::{self, Descriptor, INDIRECT, NEXT, SIZE, WRITE};
 use test_guests::{answers, arg, boot, call, check, say, vcpu};
@@ -201,55 +200,4 @@ pub fn reset_in_flight() {
         let page = unsafe { (page() as *const [u8; 4096]).read_volatile() };
         check!(page == [0; 4096], "the device has let go");
     }
-}
-
-static GO: AtomicBool = AtomicBool::new(true);
-static STOPPED: AtomicU32 = AtomicU32::new(0);
-
-extern "C" fn flip(_: u64) -> ! {
-    let mut turn = 0_u64;
-    loop {
-        turn += 1;
-        let (address, len) = match turn % 4 {
-            0 => (map::BOOT_PAGE, 64),
-            1 => (u64::MAX - 3, u32::MAX),
-            _ => (page(), 64),
-        };
-        let flags = [WRITE, WRITE | NEXT, WRITE, INDIRECT][(turn / 4 % 4) as usize];
-        RING.describe(0, buffer(address, len, flags, 0));
-        if !GO.load(Ordering::Relaxed) {
-            vcpu::stop(STOPPED.as_ptr() as u64);
-        }
-    }
-}
-
-/// Descriptors that change while the device reads them.
-pub fn changing() {
-    answers!(vcpu::start(1, flip, 0), OK, "a second vCPU");
-    let (mut answered, mut broken) = (0, 0);
-    fresh();
-    for _ in 0..test_guests::arg_number(2) {
-        let before = RING.used.load(Ordering::Acquire);
-        RING.used_event.store(before, Ordering::SeqCst);
-        RING.offer(0);
-        kick();
-        match ring::device(0).broken {
-            0 => answered += 1,
-            _ => {
-                broken += 1;
-                fresh();
-            }
-        }
-    }
-    GO.store(false, Ordering::Relaxed);
-    while STOPPED.load(Ordering::Acquire) == 0 {
-        answers!(
-            call(number::WAIT, &[VCPU_STOPPED, u64::MAX]),
-            OK,
-            "its stop"
-        );
-    }
-    say(format_args!("{answered} answered, {broken} broken"));
-    fresh();
-    ask();
 }

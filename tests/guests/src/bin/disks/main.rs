@@ -1,4 +1,4 @@
-//! Guests that use disks: through the SDK, and with rings written by hand. The first argument chooses the case; `tests/it/block.rs` says how each must end.
+//! Guests that use disks: through the SDK, and with rings written by hand. The first argument chooses the case; `tests/it/block` says how each must end.
 //! Sector k of the image consists of bytes k, as far as a byte goes.
 #![no_std]
 #![cfg_attr(not(test), no_main)]
@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod broken;
+mod failing;
 mod hand;
 mod load;
 mod odd;
@@ -26,6 +27,9 @@ fn main() {
         "trapped" => use_it::trapped(),
         "truncated" => use_it::truncated(),
         "refusing" => use_it::refusing(),
+        "full" => failing::full(),
+        "shrunk" => use_it::shrunk(),
+        "flush" => failing::flush(),
         "reads" => load::reads(),
         "deep" => load::deep(),
         "broken" => broken::broken(),
@@ -33,7 +37,6 @@ fn main() {
         "odd" => odd::odd(),
         "read-only-by-hand" => odd::read_only(),
         "reset" => odd::reset(),
-        "config" => odd::config(),
         other => test_guests::fail(format_args!("no case is called {other:?}")),
     }
     test_guests::exit(0)

@@ -112,10 +112,3 @@ pub fn reset() {
     }
     hand::works(1);
 }
-
-/// Writes the configuration space, which nobody may.
-pub fn config() {
-    let space = hand::device().config.0 as *mut u64;
-    // SAFETY: what this case is about: the host answers with a fault.
-    unsafe { space.write_volatile(1 << 40) };
-}

@@ -10,7 +10,8 @@ use guest_sdk::thread;
 use guest_sdk::trapped::ata;
 use test_guests::{arg, arg_number, check};
 
-fn disk() -> Disk {
+/// The disk that every case has.
+pub fn disk() -> Disk {
     match Disk::open("disk0") {
         Ok(disk) => disk,
         Err(error) => test_guests::fail(format_args!("disk0: {error}")),
@@ -183,6 +184,20 @@ pub fn truncated() {
     let disk = disk();
     check!(disk.write_blocking(0, vec![0xee; 512]).is_ok(), "a mark");
     while disk.read_blocking(1, vec![0; 512]) == Ok(pattern(1, 1)) {}
+    lost(&disk);
+}
+
+/// The host takes all but the first 32 sectors away after sector 0 has changed.
+pub fn shrunk() {
+    let disk = disk();
+    check!(disk.write_blocking(0, vec![0xee; 512]).is_ok(), "a mark");
+    check!(disk.flush_blocking() == Ok(()), "which the host sees");
+    while disk.read_blocking(100, vec![0; 512]).is_ok() {}
+    lost(&disk);
+}
+
+/// All but the first 32 sectors are gone, and the guest knows it from errors.
+fn lost(disk: &Disk) {
     check!(disk.sectors() == 256, "the capacity is what it was");
     let gone = disk.read_blocking(100, vec![0; 512]);
     check!(gone == Err(Error::Failed), "what is gone: {gone:?}");

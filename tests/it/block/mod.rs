@@ -1,15 +1,16 @@
 //! Disks: used well, used wrongly, and on files that fail.
 
+mod failing;
+mod small;
+
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::config::{Backend, Cache};
-use vmm::fault::Cause;
 use vmm::stats::ExitKind;
 
 const SECTORS: usize = 256;
@@ -191,63 +192,6 @@ fn a_busy_ring_needs_neither_kicks_nor_events() {
     assert_eq!(finished.exits(ExitKind::Doorbell), 0);
 }
 
-/// Runs a guest that marks sector 0 once it has begun, and does something to its image then.
-fn marked(case: &str, path: &Path, file: &File, then: impl FnOnce(&File)) -> Finished {
-    let boot = boot(&[case], path);
-    let (vm, console) = boot.vm();
-    std::thread::scope(|scope| {
-        let running = scope.spawn(|| boot.finish(vm, &console));
-        let mut sector = [0; 512];
-        while sector != [0xee; 512] {
-            assert!(!running.is_finished(), "the guest ended before it began");
-            file.read_exact_at(&mut sector, 0).unwrap();
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        then(file);
-        running.join().unwrap()
-    })
-}
-
-#[test]
-fn what_a_truncated_file_has_lost_is_an_error() {
-    require_kvm!();
-    let image = image();
-    let finished = marked("truncated", image.path(), image.as_file(), |file| {
-        file.set_len(32 * 512).unwrap();
-        file.write_all_at(&[0x77; 512], 512).unwrap();
-    });
-    finished.passed();
-    assert_eq!(
-        image.as_file().metadata().unwrap().len(),
-        32 * 512,
-        "it did not grow again"
-    );
-}
-
-#[test]
-fn a_file_that_cannot_be_written_any_more_is_an_error() {
-    require_kvm!();
-    // SAFETY: a name that ends in a zero.
-    let file = unsafe { libc::memfd_create(c"image".as_ptr(), libc::MFD_ALLOW_SEALING) };
-    assert!(
-        file >= 0,
-        "memfd_create: {}",
-        std::io::Error::last_os_error()
-    );
-    // SAFETY: new, and nobody else's.
-    let file = unsafe { <File as std::os::fd::FromRawFd>::from_raw_fd(file) };
-    file.write_all_at(&std::fs::read(image().path()).unwrap(), 0)
-        .unwrap();
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let finished = marked("refusing", Path::new(&path), &file, |file| {
-        // SAFETY: changes what may be done with the file, and nothing of this process's memory.
-        let sealed =
-            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
-        assert_eq!(sealed, 0, "{}", std::io::Error::last_os_error());
-    });
-    finished.passed();
-}
-
 #[test]
 fn rings_that_no_queue_may_hold_stop_the_disk_until_it_is_reset() {
     require_kvm!();
@@ -291,15 +235,4 @@ fn a_reset_waits_for_what_is_in_flight() {
         });
         boot.run().passed();
     }
-}
-
-#[test]
-fn the_configuration_space_cannot_be_written() {
-    require_kvm!();
-    let finished = run(&["config"]);
-    let cause = &finished.fault().cause;
-    assert!(
-        matches!(cause, Cause::Exception { vector: 14, .. }),
-        "{cause:?}"
-    );
 }
