@@ -3,6 +3,7 @@
 //! Of each chain as many bytes are new as the answer says, and no others; after a reset the device is as new.
 
 use super::{MOST, Rng};
+use crate::config;
 use crate::fuzz::{Ram, Source};
 use crate::io::{Sources, with_sources};
 use crate::virtio::peer::{self, Descriptor, NEXT, Peer, SIZE, WRITE};
@@ -70,7 +71,7 @@ impl Play {
         let ram = Ram::new(&peer.memory);
         let queues = peer.queues(1);
         let mut play = Play {
-            rng: Rng::default(),
+            rng: Rng::open(&config::Rng::default()).unwrap(),
             peer,
             ram,
             queues,
