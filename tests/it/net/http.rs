@@ -128,21 +128,55 @@ fn curl(server: SocketAddr) {
     }
 }
 
+/// A network that forwards to the server, and where.
+fn forwarded() -> (Link, SocketAddr) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = free.local_addr().unwrap();
+    let forward = Forward {
+        protocol: Protocol::Tcp,
+        host,
+        guest: 80,
+    };
+    let network = UserNetwork {
+        forward: vec![forward],
+        ..UserNetwork::default()
+    };
+    (Link::User(network), host)
+}
+
 #[test]
 fn a_web_server_answers_through_a_user_mode_network() {
     require_kvm!();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = free.local_addr().unwrap();
-    drop(free);
-    let network = UserNetwork {
-        forward: vec![Forward {
-            protocol: Protocol::Tcp,
-            host: server,
-            guest: 80,
-        }],
-        ..UserNetwork::default()
-    };
-    serve(&[], Link::User(network), || ask(server));
+    let (link, server) = forwarded();
+    serve(&[], link, || ask(server));
+}
+
+/// More clients than the server has sockets, from before it has an address, each with a connection for every page: the forward lets nobody
+/// see that there was none free.
+#[test]
+fn many_short_connections_are_all_answered() {
+    const CLIENTS: usize = 48;
+    const PAGES: usize = 25;
+    require_kvm!();
+    let (link, server) = forwarded();
+    serve(&[], link, || {
+        let client = || {
+            for _ in 0..PAGES {
+                let mut stream = TcpStream::connect(server)?;
+                stream.write_all(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")?;
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer)?;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            }
+            std::io::Result::Ok(())
+        };
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+            for client in clients {
+                client.join().unwrap().unwrap();
+            }
+        });
+    });
 }
 
 #[test]

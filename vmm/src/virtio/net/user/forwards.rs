@@ -1,7 +1,7 @@
 //! The forwards: where the host listens for the guest.
 //!
 //! They listen from when the network is made, so that an address that is in use is found out before the guest runs; what comes before the
-//! guest is there waits.
+//! guest is there waits. How the guest is asked to take a connection is [`Call`](super::call::Call)'s.
 
 use super::frame::{Datagram, UDP_PAYLOAD, write_udp};
 use super::host;
@@ -77,7 +77,7 @@ impl Forwards {
     pub fn accept(&mut self, streams: &mut Streams, site: &mut Site) {
         for listener in &mut self.listeners {
             while listener.pending && listener.forward.protocol == Protocol::Tcp {
-                if streams.is_full() {
+                if !streams.takes_calls() {
                     site.wake_by(after(site.now, AGAIN));
                     return;
                 }

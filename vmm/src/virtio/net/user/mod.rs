@@ -14,6 +14,8 @@
 //! It does not know how frames travel, and has one descriptor to watch: that of a set in which all of its sockets are.
 
 mod arp;
+mod call;
+mod calls;
 mod datagrams;
 mod dhcp;
 mod forwards;

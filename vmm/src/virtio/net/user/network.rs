@@ -102,6 +102,7 @@ impl Network {
                 let plan = &site.plan;
                 site.replies
                     .add(dhcp::FRAME, |reply| dhcp::answer(plan, &datagram, reply));
+                self.streams.addressed(site);
                 return Some(());
             }
         }

@@ -3,6 +3,7 @@
 //! Flow control goes through: what one side does not take stays in a buffer, and when that is full the other side's window closes. Each
 //! direction ends for itself, and an abrupt end on one side is one on the other.
 
+use super::call::Call;
 use super::terminal::{BUFFER, Terminal};
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_linger;
@@ -27,6 +28,8 @@ pub(super) struct Pair {
 pub(super) enum Phase {
     /// The host's socket is being connected. The packet in which the guest asked for it.
     Connecting(Vec<u8>),
+    /// The guest is being asked to take what came to the host.
+    Calling(Terminal, Call),
     Open(Terminal),
 }
 
@@ -66,6 +69,16 @@ impl Stream {
             told: false,
             broken: false,
         }
+    }
+
+    /// The guest has taken it.
+    pub fn answered(&mut self) {
+        // In place of what is there until the next line.
+        let phase = std::mem::replace(&mut self.phase, Phase::Connecting(Vec::new()));
+        self.phase = match phase {
+            Phase::Calling(terminal, _) => Phase::Open(terminal),
+            other => other,
+        };
     }
 
     /// Carries what can be carried now.
@@ -136,7 +149,9 @@ impl Stream {
         }
         match self.phase {
             Phase::Connecting(_) => None,
-            Phase::Open(mut terminal) => terminal.is_closed().then_some(terminal),
+            Phase::Open(mut terminal) | Phase::Calling(mut terminal, _) => {
+                terminal.is_closed().then_some(terminal)
+            }
         }
     }
 }

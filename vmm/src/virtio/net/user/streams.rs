@@ -1,5 +1,7 @@
 //! The guest's TCP connections: which there are, and whose turn it is to send to the guest.
 
+use super::call::Call;
+use super::calls::Calls;
 use super::frame::Packet;
 use super::host::{self, Connected};
 use super::plan::after;
@@ -9,6 +11,7 @@ use super::stream::{Pair, Phase, Stream};
 use super::terminal::Terminal;
 use super::watch::{Readiness, Source};
 use rustix::io::Errno;
+use smoltcp::socket::tcp::State;
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{IpAddress, TcpPacket};
 use std::collections::{HashMap, VecDeque};
@@ -33,6 +36,7 @@ pub(super) struct Streams {
     turns: VecDeque<u64>,
     /// Those that the guest has sent something to since the last [`flush`](Streams::flush).
     touched: Vec<u64>,
+    calls: Calls,
     spare: Vec<Terminal>,
     /// The most there may be.
     most: usize,
@@ -49,6 +53,7 @@ impl Streams {
             streams: HashMap::new(),
             turns: VecDeque::new(),
             touched: Vec::new(),
+            calls: Calls::default(),
             spare: Vec::new(),
             most,
             port: BEFORE_PORTS,
@@ -58,6 +63,11 @@ impl Streams {
     /// Whether another one would be one too many.
     pub fn is_full(&self) -> bool {
         self.streams.len() >= self.most
+    }
+
+    /// Whether the guest can be asked to take another one: of all there may be, half may wait for that.
+    pub fn takes_calls(&self) -> bool {
+        !self.is_full() && self.calls.len() < self.most.div_ceil(2)
     }
 
     /// Takes a packet from the guest.
@@ -92,13 +102,46 @@ impl Streams {
                     kept.extend_from_slice(packet.bytes);
                 }
             }
+            Phase::Calling(terminal, call) => {
+                if terminal.socket().state() != State::SynSent {
+                    // It was refused already.
+                    return;
+                }
+                self.stack.show(terminal, packet.bytes, site);
+                match terminal.socket().state() {
+                    State::SynSent => {}
+                    State::Closed => call.refused(site.now),
+                    _ => {
+                        self.calls.remove(number);
+                        stream.answered();
+                    }
+                }
+                self.queue(number);
+            }
             Phase::Open(terminal) => {
                 self.stack.show(terminal, packet.bytes, site);
                 if self.touched.last() != Some(&number) {
                     self.touched.push(number);
                 }
                 self.queue(number);
+                if segment.fin() || segment.rst() {
+                    self.freed(pair.port, site.now);
+                }
             }
+        }
+    }
+
+    /// The guest has ended a connection at a port of its own: another one may have its turn there.
+    fn freed(&mut self, port: u16, now: Instant) {
+        if let Some(next) = self.calls.freed(port, now, &mut self.streams) {
+            self.queue(next);
+        }
+    }
+
+    /// The guest has been given its address.
+    pub fn addressed(&mut self, site: &mut Site) {
+        if let Some(next) = self.calls.addressed(site.now, &mut self.streams) {
+            site.wake_by(next);
         }
     }
 
@@ -136,7 +179,7 @@ impl Streams {
         Ok(number)
     }
 
-    /// Connects a stream that came to the host to a port of the guest's. It is closed if that cannot be.
+    /// Asks the guest to take a stream that came to the host, at a port of its own. It is closed if that cannot be.
     pub fn accept(&mut self, host: OwnedFd, port: u16, site: &mut Site) {
         let Some(from) = self.free_port(port, site) else {
             return;
@@ -149,7 +192,9 @@ impl Streams {
         if !self.stack.connect(&mut terminal, pair, site) || host::tune(&host).is_err() {
             return;
         }
-        if let Ok(number) = self.add(pair, host, Phase::Open(terminal), site) {
+        let calling = Phase::Calling(terminal, Call::new(site.now));
+        if let Ok(number) = self.add(pair, host, calling, site) {
+            self.calls.add(number);
             self.queue(number);
         }
     }
@@ -174,6 +219,8 @@ impl Streams {
         stream.readable |= readiness.readable;
         stream.writable |= readiness.writable;
         match &mut stream.phase {
+            // Asking it again has its own time.
+            Phase::Calling(..) => return,
             Phase::Open(_) => stream.pump(),
             Phase::Connecting(packet) => match host::connected(&stream.host) {
                 Connected::NotYet => return,
@@ -221,9 +268,10 @@ impl Streams {
         }
     }
 
-    /// Queues those whose time has come, and says when the next one's comes.
+    /// Queues those whose time has come, ends those that the guest does not take, and says when the next one's time comes.
     pub fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
+        let (over, mut next) = self.calls.over(now, &self.streams);
+        over.into_iter().for_each(|number| self.end(number));
         for (number, stream) in &mut self.streams {
             match stream.deadline {
                 Some(at) if at <= now => {
@@ -255,8 +303,19 @@ impl Streams {
         let stream = self.streams.get_mut(&number)?;
         stream.queued = false;
         stream.pump();
-        let Phase::Open(terminal) = &mut stream.phase else {
-            return None;
+        let terminal = match &mut stream.phase {
+            Phase::Connecting(_) => return None,
+            Phase::Calling(_, call) if call.is_over(site.now) => {
+                self.end(number);
+                return None;
+            }
+            Phase::Calling(terminal, call) => {
+                let length = call.ask(&mut self.stack, terminal, stream.pair, frame, site);
+                stream.deadline = Some(call.deadline());
+                site.wake_by(call.deadline());
+                return length;
+            }
+            Phase::Open(terminal) => terminal,
         };
         let (length, at) = self.stack.ask(terminal, frame, site);
         let has_more = at.is_some_and(|at| at <= site.now);
@@ -269,7 +328,9 @@ impl Streams {
             site.wake_by(at);
         }
         if stream.is_over(has_more) {
+            let port = stream.pair.port;
             self.end(number);
+            self.freed(port, site.now);
         } else if has_more && length.is_some() {
             self.queue(number);
         }
@@ -281,6 +342,9 @@ impl Streams {
             return;
         };
         self.numbers.remove(&stream.pair);
+        if let Phase::Calling(..) = stream.phase {
+            self.calls.remove(number);
+        }
         if let Some(terminal) = stream.end()
             && self.spare.len() < SPARE
         {
@@ -293,6 +357,7 @@ impl Streams {
         self.numbers.clear();
         self.turns.clear();
         self.touched.clear();
+        self.calls.clear();
         for (_, stream) in self.streams.drain() {
             stream.end();
         }

@@ -1,5 +1,6 @@
 //! A guest: another TCP/IP stack in the same process, on the other end of the network's frames.
 
+use super::super::frame::Packet;
 use super::super::network::Network;
 use super::super::plan::Plan;
 use super::super::resolvers::Resolvers;
@@ -10,7 +11,9 @@ use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::{tcp, udp};
 use smoltcp::time::Instant;
-use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address, Ipv4Cidr};
+use smoltcp::wire::{
+    ETHERNET_HEADER_LEN, EthernetAddress, IpCidr, IpProtocol, Ipv4Address, Ipv4Cidr, TcpPacket,
+};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,6 +49,14 @@ pub fn wait(network: &Network) {
     .unwrap();
 }
 
+/// Whether a frame asks for a connection.
+pub fn is_asking(frame: &[u8]) -> bool {
+    let packet = Packet::parse(&frame[ETHERNET_HEADER_LEN..]);
+    let packet = packet.filter(|packet| packet.protocol == IpProtocol::Tcp);
+    let segment = packet.and_then(|packet| TcpPacket::new_checked(packet.payload).ok());
+    segment.is_some_and(|segment| segment.syn() && !segment.ack())
+}
+
 /// The frames between the two.
 #[derive(Default)]
 pub struct Wire {
@@ -58,6 +69,8 @@ pub struct Guest {
     pub interface: Interface,
     pub sockets: SocketSet<'static>,
     pub wire: Wire,
+    /// How often it was asked for a connection.
+    pub asked: usize,
     start: std::time::Instant,
     port: u16,
 }
@@ -80,6 +93,7 @@ impl Guest {
             interface,
             sockets: SocketSet::new(Vec::new()),
             wire,
+            asked: 0,
             start: std::time::Instant::now(),
             port: 50_000,
         }
@@ -96,6 +110,7 @@ impl Guest {
         let mut room = vec![0; 2048];
         while let Some(length) = self.network.receive(&mut room) {
             assert!(length <= usize::from(MTU) + 14);
+            self.asked += usize::from(is_asking(&room[..length]));
             self.wire.to_guest.push_back(room[..length].to_vec());
         }
         let now = Instant::from_micros(i64::try_from(self.start.elapsed().as_micros()).unwrap());

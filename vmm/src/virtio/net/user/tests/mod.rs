@@ -1,5 +1,6 @@
 //! The network with a guest in the same process, against sockets of the host's.
 
+mod calls;
 mod datagrams;
 pub(crate) mod fuzz;
 mod garbage;

@@ -21,11 +21,11 @@ fn server<T: Send + 'static>(
     (port, thread)
 }
 
-fn established(guest: &mut Guest, handle: SocketHandle) {
+pub(super) fn established(guest: &mut Guest, handle: SocketHandle) {
     guest.until("the connection", |guest| guest.tcp(handle).may_send());
 }
 
-fn nothing_is_left(guest: &mut Guest) {
+pub(super) fn nothing_is_left(guest: &mut Guest) {
     guest.until("the last connection's end", |guest| {
         guest.network.streams() == 0
     });
@@ -233,7 +233,7 @@ fn server_that_leaves() -> (u16, JoinHandle<()>) {
     server(|stream| while stream.peek(&mut [0; 8]).unwrap() == 0 {})
 }
 
-fn forward(protocol: Protocol) -> Forward {
+pub(super) fn forward(protocol: Protocol) -> Forward {
     Forward {
         protocol,
         host: "127.0.0.1:0".parse().unwrap(),
@@ -268,17 +268,6 @@ fn a_forward_reaches_the_guest() {
     guest.until("the client's end", |_| client.is_finished());
     assert!(client.join().unwrap() == page);
     nothing_is_left(&mut guest);
-}
-
-#[test]
-fn a_forward_to_a_port_where_nobody_listens_is_reset() {
-    let network = network(false, &[forward(Protocol::Tcp)], &[]);
-    let mut stream = TcpStream::connect(network.forwards()[0]).unwrap();
-    let mut guest = Guest::new(network);
-    let client = thread::spawn(move || stream.read(&mut [0; 8]).unwrap_err().kind());
-    guest.until("the client's end", |_| client.is_finished());
-    assert_eq!(client.join().unwrap(), ErrorKind::ConnectionReset);
-    assert_eq!(guest.network.streams(), 0);
 }
 
 #[test]
