@@ -4,7 +4,7 @@
 //! anything is made.
 
 use super::plan::Plan;
-use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::phy::{Checksum, ChecksumCapabilities};
 use smoltcp::wire::{
     ETHERNET_HEADER_LEN, EthernetAddress, EthernetFrame, EthernetProtocol, IPV4_HEADER_LEN,
     IpProtocol, Ipv4Address, Ipv4Packet, Ipv4Repr, UDP_HEADER_LEN, UdpPacket, UdpRepr,
@@ -117,7 +117,7 @@ pub(super) fn write_ip(
     Some(end)
 }
 
-/// Writes the headers before a datagram's payload of `length` bytes, which is there already; says how long the frame is.
+/// Writes the headers before a datagram's payload of `length` bytes, which is there already, but for the checksum; says how long the frame is.
 /// `None`: it has no room, or is more than the network carries.
 pub(super) fn write_udp(
     frame: &mut [u8],
@@ -134,7 +134,9 @@ pub(super) fn write_udp(
         src_port: source.port(),
         dst_port: destination.port(),
     };
-    let checksums = ChecksumCapabilities::default();
+    // Done later, if at all.
+    let mut checksums = ChecksumCapabilities::default();
+    checksums.udp = Checksum::None;
     header.emit(
         &mut view,
         &from.into(),

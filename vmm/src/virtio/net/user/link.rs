@@ -47,9 +47,9 @@ impl Device for Link<'_> {
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
-        // What comes from the guest came through memory.
+        // What comes from the guest came through memory; for what goes there they are done later, if at all.
         let mut checksum = ChecksumCapabilities::default();
-        checksum.tcp = Checksum::Tx;
+        checksum.tcp = Checksum::None;
         checksum.ipv4 = Checksum::Tx;
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ip;

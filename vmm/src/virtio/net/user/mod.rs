@@ -16,6 +16,7 @@
 mod arp;
 mod call;
 mod calls;
+mod checksum;
 mod datagrams;
 mod dhcp;
 mod forwards;
@@ -42,7 +43,7 @@ use super::{Backend, HEADER, Sent};
 use crate::Error;
 use crate::config::{LEAST_MTU, NameServer, UserNetwork};
 use crate::io::Sources;
-use hypercall_abi::net::feature;
+use hypercall_abi::net::{Header, feature};
 use network::Network;
 use plan::Plan;
 use resolvers::Resolvers;
@@ -50,6 +51,7 @@ use smoltcp::wire::{EthernetAddress, Ipv4Cidr};
 use std::io;
 use std::net::SocketAddr;
 use vmm_sys_util::epoll::EventSet;
+use zerocopy::IntoBytes;
 
 /// The token of the set.
 const SET: u32 = 0;
@@ -57,6 +59,8 @@ const SET: u32 = 0;
 /// The network as what a card is connected to.
 pub(crate) struct User {
     network: Network,
+    /// Whether the guest takes frames without checksums.
+    leaves_checksums: bool,
 }
 
 impl User {
@@ -79,17 +83,22 @@ impl User {
             NameServer::At(address) => Resolvers::new(vec![SocketAddr::new(address, site::DNS)]),
         };
         let network = Network::open(plan, resolvers, &user.forward)?;
-        Ok(User { network })
+        Ok(User {
+            network,
+            leaves_checksums: false,
+        })
     }
 }
 
 impl Backend for User {
-    /// Checksums of the guest's packets are not looked at, and its connections end here: long segments are as good as short ones.
+    /// Checksums of the guest's packets are not looked at, and its connections end here: long segments are as good as short ones. What comes to the
+    /// guest has not left this process: it need not look at checksums either.
     fn features(&self) -> u64 {
-        feature::CSUM | feature::HOST_TSO4
+        feature::CSUM | feature::HOST_TSO4 | feature::GUEST_CSUM
     }
 
-    fn watch(&mut self, _: u64, sources: &mut Sources) -> io::Result<()> {
+    fn watch(&mut self, features: u64, sources: &mut Sources) -> io::Result<()> {
+        self.leaves_checksums = features & feature::GUEST_CSUM != 0;
         sources.watch(&self.network.descriptor(), SET, EventSet::IN)
     }
 
@@ -116,7 +125,16 @@ impl Backend for User {
 
     fn receive(&mut self, room: &mut [u8]) -> Option<usize> {
         let (header, frame) = room.split_at_mut_checked(HEADER)?;
-        header.fill(0);
-        self.network.receive(frame)?.checked_add(HEADER)
+        let length = self.network.receive(frame)?;
+        let frame = frame.get_mut(..length)?;
+        let left = match self.leaves_checksums {
+            true => checksum::leave(frame),
+            false => {
+                checksum::fill(frame);
+                Header::default()
+            }
+        };
+        header.copy_from_slice(left.as_bytes());
+        length.checked_add(HEADER)
     }
 }

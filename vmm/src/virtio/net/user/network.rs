@@ -170,7 +170,8 @@ impl Network {
         self.forwards.accept(&mut self.streams, &mut self.site);
     }
 
-    /// The next frame for the guest, into the beginning of `frame`, which has room for the longest; says how long it is.
+    /// The next frame for the guest, into the beginning of `frame`, which has room for the longest, without its [checksum](super::checksum); says how
+    /// long it is.
     pub fn receive(&mut self, frame: &mut [u8]) -> Option<usize> {
         self.site.tick();
         let site = &mut self.site;

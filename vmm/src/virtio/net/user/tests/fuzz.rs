@@ -3,6 +3,7 @@
 //!
 //! After every step: nothing is longer than the guest's network carries, and there are never more connections than there may be.
 
+use super::super::checksum;
 use super::super::frame::Packet;
 use super::super::network::Network;
 use super::guest::{ADDRESS, GATEWAY, MTU, RESOLVER, network};
@@ -211,6 +212,7 @@ impl Play {
                 break;
             };
             assert!((14..=usize::from(MTU) + 14).contains(&length));
+            checksum::fill(&mut room[..length]);
             if room[12..14] != [8, 0] {
                 continue;
             }

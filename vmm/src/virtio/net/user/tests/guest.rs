@@ -1,5 +1,6 @@
 //! A guest: another TCP/IP stack in the same process, on the other end of the network's frames.
 
+use super::super::checksum;
 use super::super::frame::Packet;
 use super::super::network::Network;
 use super::super::plan::Plan;
@@ -110,6 +111,7 @@ impl Guest {
         let mut room = vec![0; 2048];
         while let Some(length) = self.network.receive(&mut room) {
             assert!(length <= usize::from(MTU) + 14);
+            checksum::fill(&mut room[..length]);
             self.asked += usize::from(is_asking(&room[..length]));
             self.wire.to_guest.push_back(room[..length].to_vec());
         }
