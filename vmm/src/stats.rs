@@ -24,6 +24,10 @@ pub struct Stats {
     /// The processor time of the poller's thread while it was awake for this VM. It had other VMs at the same time as likely as not: what it did for those
     /// is in there.
     pub poller_cpu: Duration,
+    /// The processor time of the I/O thread, which serves the devices.
+    pub io_cpu: Duration,
+    /// For how long it looked at their queues and found nothing, by the clock: where it had to wait for its processor that is more than it used.
+    pub io_looking: Duration,
     /// The processor time of each vCPU's thread, for those that were started, in order of index: in the guest and in the host on its behalf.
     pub vcpu_cpu: Vec<(u32, Duration)>,
     /// How long calls took, in order of number and of [`Carried`]; `None` unless [`Calls::timed`](crate::config::Calls::timed).
@@ -146,6 +150,8 @@ impl Default for Stats {
             poller_wakes: 0,
             poller_awake: Duration::ZERO,
             poller_cpu: Duration::ZERO,
+            io_cpu: Duration::ZERO,
+            io_looking: Duration::ZERO,
             vcpu_cpu: Vec::new(),
             times: None,
             to_first_call: None,

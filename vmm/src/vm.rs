@@ -217,7 +217,10 @@ impl Vm {
             stats.add(&thread.join().unwrap_or_default());
         }
         if let Some(Some(io)) = shared.io.get() {
-            stats.devices = io.end();
+            let work = io.end();
+            stats.devices = work.devices;
+            stats.io_cpu = work.cpu;
+            stats.io_looking = work.looking;
         }
         shared.watch.join();
         stats.to_end = shared.created.elapsed();

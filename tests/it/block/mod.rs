@@ -236,3 +236,31 @@ fn a_reset_waits_for_what_is_in_flight() {
         boot.run().passed();
     }
 }
+
+/// What the I/O thread looks at rings in vain is of the guest's share of a processor. When that is used up, which a hundredth is after some hundreds
+/// of reads in each tenth of a second, the driver kicks for each request, and all of them are served.
+#[test]
+fn a_driver_kicks_when_its_share_of_a_processor_is_used_up() {
+    const READS: u64 = 5000;
+    require_kvm!();
+    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+        eprintln!("one processor: nothing is looked at here");
+        return;
+    }
+    let image = image();
+    let finished = boot(&["reads", &READS.to_string()], image.path())
+        .poll_percent(1)
+        .run();
+    finished.passed();
+    let stats = &finished.outcome.stats;
+    let disk = &stats.devices[0];
+    assert!(
+        disk.requests == READS && disk.kicks >= READS / 4,
+        "{disk:?}"
+    );
+    assert!(
+        !stats.io_cpu.is_zero() && !stats.io_looking.is_zero(),
+        "{}",
+        finished.story()
+    );
+}

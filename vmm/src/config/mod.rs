@@ -224,8 +224,9 @@ pub struct Limits {
     pub time: Option<Duration>,
     /// How long a guest that subscribes to the shutdown event has to end after it was asked to.
     pub grace: Duration,
-    /// How much of a processor's time the poller may use for the VM, in percent of each tenth of a second; 100: no limit. When it is used up,
-    /// calls trap until that tenth is over.
+    /// How much of a processor's time may be spent on looking for the VM's work, in percent of each tenth of a second; 100: no limit. It is what the poller
+    /// is awake for the VM's calls, and what the I/O thread looks at the devices' queues in vain. When it is used up, calls trap and drivers kick
+    /// until that tenth is over.
     pub poll_percent: u32,
     /// The granted call classes.
     pub calls: Classes,

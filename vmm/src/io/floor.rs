@@ -3,11 +3,11 @@
 //! After a device has had something to do, its queues are looked at for the poll window: a driver that goes on need not kick, and is not told to.
 //! Then kicks are asked for again, and the thread sleeps.
 
-use super::{Order, Sources};
+use super::{Order, Sources, Work};
 use crate::calls::{self, Caller};
 use crate::clock::host_tsc;
+use crate::cpu;
 use crate::shared::{Shared, lock};
-use crate::stats::DeviceStats;
 use crate::virtio::{Raise, Request, Station};
 use crossbeam_channel::Receiver;
 use event_manager::{EventOps, Events, MutEventSubscriber};
@@ -19,6 +19,7 @@ use std::hint::spin_loop;
 use std::io;
 use std::mem::offset_of;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use vmm_sys_util::epoll::EventSet;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
@@ -61,6 +62,8 @@ pub(super) struct Floor {
     is_awake: bool,
     /// When there last was something to do, in TSC ticks.
     busy: u64,
+    /// For how long queues were looked at in vain, likewise.
+    looking: u64,
     stations: Vec<Station>,
     /// The doorbells of started devices, by their events' data: where they are heard, and their numbers.
     kicks: BTreeMap<u32, (EventFd, u32)>,
@@ -68,7 +71,7 @@ pub(super) struct Floor {
     batches: BTreeMap<u32, EventFd>,
     scratch: Box<[u8]>,
     over: bool,
-    stats: Vec<DeviceStats>,
+    work: Work,
 }
 
 impl Floor {
@@ -80,12 +83,13 @@ impl Floor {
             awake: EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK)?,
             is_awake: false,
             busy: 0,
+            looking: 0,
             stations,
             kicks: BTreeMap::new(),
             batches: BTreeMap::new(),
             scratch: vec![0; call::MAX_TRANSFER as usize].into_boxed_slice(),
             over: false,
-            stats: Vec::new(),
+            work: Work::default(),
             shared,
         })
     }
@@ -94,8 +98,8 @@ impl Floor {
         self.over
     }
 
-    pub fn take_stats(&mut self) -> Vec<DeviceStats> {
-        std::mem::take(&mut self.stats)
+    pub fn take_work(&mut self) -> Work {
+        std::mem::take(&mut self.work)
     }
 
     fn obey(&mut self, order: Order, ops: &mut EventOps) {
@@ -118,8 +122,13 @@ impl Floor {
                 let ns_per_tick = self.shared.clock.ns_per_tick();
                 for (index, station) in (0..).zip(std::mem::take(&mut self.stations)) {
                     let mut sources = of_device(ops, index);
-                    self.stats.push(station.end(&mut sources, ns_per_tick));
+                    let stats = station.end(&mut sources, ns_per_tick);
+                    self.work.devices.push(stats);
                 }
+                // A conversion from `f64` saturates.
+                let looking = (self.looking as f64 * ns_per_tick) as u64;
+                self.work.looking = Duration::from_nanos(looking);
+                self.work.cpu = cpu::used_by(cpu::this_thread());
             }
         }
     }
@@ -209,12 +218,13 @@ impl Floor {
             // Fails only when the counter is full.
             let _ = self.awake.write(1);
             self.is_awake = true;
-            self.tell(u32::try_from(self.shared.polling.ring_window()).unwrap_or(u32::MAX));
+            self.tell(self.shared.polling.ring_window(self.busy));
         }
     }
 
     /// Says to the guest for how many ticks a completion is worth looking for.
-    fn tell(&self, ticks: u32) {
+    fn tell(&self, ticks: u64) {
+        let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);
         let offset =
             offset_of!(SharedInfo, poller_awake).wrapping_add(offset_of!(PollerAwake, rings));
         let at = map::SHARED_INFO.wrapping_add(offset as u64);
@@ -224,27 +234,34 @@ impl Floor {
 
     /// Looks at every queue, for as long as there is something and for the poll window after that.
     fn look(&mut self, ops: &mut EventOps) {
-        let window = self.shared.polling.ring_window();
-        let mut vain = 0_u32;
+        let mut now = host_tsc();
+        let window = self.shared.polling.ring_window(now);
+        let (mut vain, mut in_a_row) = (0_u64, 0_u32);
         for _ in 0..LOOKS {
-            if self.each(ops, Station::look) {
-                self.busy = host_tsc();
-                vain = 0;
+            let began = now;
+            let found = self.each(ops, Station::look);
+            now = host_tsc();
+            if found {
+                self.busy = now;
+                in_a_row = 0;
             } else {
-                vain = vain.saturating_add(1);
-                if vain > VAIN {
+                vain = vain.saturating_add(now.saturating_sub(began));
+                in_a_row = in_a_row.saturating_add(1);
+                if in_a_row > VAIN {
                     break;
                 }
             }
             spin_loop();
         }
-        if host_tsc().saturating_sub(self.busy) <= window {
+        self.looking = self.looking.saturating_add(vain);
+        self.shared.polling.looked(now, vain);
+        if now.saturating_sub(self.busy) <= window {
             return;
         }
         self.tell(0);
         if self.each(ops, Station::arm) {
             self.busy = host_tsc();
-            self.tell(u32::try_from(window).unwrap_or(u32::MAX));
+            self.tell(window);
             return;
         }
         let _ = self.awake.read();

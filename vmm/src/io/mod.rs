@@ -20,6 +20,7 @@ use hypercall_abi::Status;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 /// What the thread is told.
@@ -34,12 +35,23 @@ enum Order {
     End,
 }
 
+/// What the thread did, in all.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// What each device did, in order of the device table.
+    pub devices: Vec<DeviceStats>,
+    /// The thread's processor time.
+    pub cpu: Duration,
+    /// For how long it looked at queues in vain, by the clock.
+    pub looking: Duration,
+}
+
 /// The way to a VM's I/O thread.
 pub(crate) struct Io {
     orders: Sender<Order>,
     /// Rung after an order was sent.
     bell: EventFd,
-    thread: Mutex<Option<JoinHandle<Vec<DeviceStats>>>>,
+    thread: Mutex<Option<JoinHandle<Work>>>,
 }
 
 impl Io {
@@ -94,8 +106,8 @@ impl Io {
         let _ = self.bell.write(1);
     }
 
-    /// Ends the thread, and says what the devices did.
-    pub fn end(&self) -> Vec<DeviceStats> {
+    /// Ends the thread, and says what it did.
+    pub fn end(&self) -> Work {
         self.tell(Order::End);
         let thread = lock(&self.thread).take();
         thread
@@ -110,9 +122,9 @@ fn run(
     shared: Arc<Shared>,
     bell: EventFd,
     orders: Receiver<Order>,
-) -> Vec<DeviceStats> {
+) -> Work {
     let Ok(floor) = Floor::new(shared, bell, orders) else {
-        return Vec::new();
+        return Work::default();
     };
     let id = manager.add_subscriber(floor);
     loop {
@@ -120,8 +132,8 @@ fn run(
         let ran = manager.run();
         match manager.subscriber_mut(id) {
             Ok(floor) if ran.is_ok() && !floor.is_over() => {}
-            Ok(floor) => return floor.take_stats(),
-            Err(_) => return Vec::new(),
+            Ok(floor) => return floor.take_work(),
+            Err(_) => return Work::default(),
         }
     }
 }

@@ -95,18 +95,24 @@ impl Polling {
         }
     }
 
-    /// For how long the rings of devices are looked at after the last request, in ticks; not at all where calls are not polled either.
+    /// For how long the rings of devices are looked at after the last request, in ticks; not at all where calls are not polled either, or the VM's
+    /// share of a processor is used up.
     ///
     /// When the host's kernel takes a vCPU out of the guest for a moment, as for its timer, the guest is silent for as long as an exit. That must not look
     /// like idleness, which costs it a kick and a wait: on a host whose exits cost 60 µs, each tick of the timer did.
-    pub fn ring_window(&self) -> u64 {
+    pub fn ring_window(&self, now: u64) -> u64 {
         match self.transport {
             Transport::Trap => 0,
-            _ if !available() => 0,
+            _ if !available() || !self.allowance.is_left(now) => 0,
             _ => self
                 .window
                 .saturating_add(self.exit.load(Ordering::Relaxed)),
         }
+    }
+
+    /// The rings have been looked at in vain for so many ticks.
+    pub fn looked(&self, now: u64, ticks: u64) {
+        self.allowance.charge(now, ticks);
     }
 
     /// What an exit costs here, in ticks, as a vCPU's calls say.

@@ -112,7 +112,8 @@ impl Backoff {
     }
 }
 
-/// How much of each period the poller may be awake for a VM. A period begins with the first waking after the last one.
+/// How much of each period may be spent on looking for a VM's work: the poller's being awake for it, and what the I/O thread looks at rings in vain.
+/// A period begins with the first of either after the last one.
 #[derive(Debug)]
 pub(super) struct Allowance {
     period: u64,
@@ -122,7 +123,7 @@ pub(super) struct Allowance {
     began: AtomicU64,
     /// What is used of it, without the stretch under way.
     used: AtomicU64,
-    /// When that stretch began.
+    /// When that stretch began; 0 without one.
     since: AtomicU64,
 }
 
@@ -146,34 +147,58 @@ impl Allowance {
         now.saturating_sub(self.began.load(Ordering::Relaxed)) >= self.period
     }
 
-    /// Whether the poller may be woken.
-    pub fn is_left(&self, now: u64) -> bool {
-        self.is_new(now) || self.used.load(Ordering::Relaxed) < self.most
-    }
-
-    /// It wakes.
-    pub fn begin(&self, now: u64) {
+    /// Begins a period, if the last one is over. What of a stretch under way was before it is forgotten.
+    fn renew(&self, now: u64) {
         if self.is_new(now) {
             self.began.store(now, Ordering::Relaxed);
             self.used.store(0, Ordering::Relaxed);
+            let since = self.since.load(Ordering::Relaxed);
+            if since != 0 {
+                // Fails where the stretch has just ended.
+                let order = Ordering::Relaxed;
+                let _ = self.since.compare_exchange(since, now, order, order);
+            }
         }
+    }
+
+    /// Whether the poller may be woken, or the I/O thread look.
+    pub fn is_left(&self, now: u64) -> bool {
+        self.is_new(now) || self.spent(now) < self.most
+    }
+
+    /// The poller wakes.
+    pub fn begin(&self, now: u64) {
+        self.renew(now);
         self.since.store(now, Ordering::Relaxed);
     }
 
+    /// The I/O thread has looked in vain for so long.
+    pub fn charge(&self, now: u64, ticks: u64) {
+        self.renew(now);
+        self.used.fetch_add(ticks, Ordering::Relaxed);
+    }
+
     fn spent(&self, now: u64) -> u64 {
-        let stretch = now.saturating_sub(self.since.load(Ordering::Relaxed));
+        let stretch = match self.since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => now.saturating_sub(since),
+        };
         self.used.load(Ordering::Relaxed).saturating_add(stretch)
     }
 
-    /// Whether it is to leave.
+    /// Whether the poller is to leave.
     #[inline]
     pub fn is_spent(&self, now: u64) -> bool {
         self.spent(now) >= self.most
     }
 
-    /// It leaves.
+    /// The poller leaves.
     pub fn end(&self, now: u64) {
-        self.used.store(self.spent(now), Ordering::Relaxed);
+        let since = self.since.swap(0, Ordering::Relaxed);
+        if since != 0 {
+            self.used
+                .fetch_add(now.saturating_sub(since), Ordering::Relaxed);
+        }
     }
 }
 
@@ -252,6 +277,37 @@ mod tests {
         allowance.end(5010);
         allowance.begin(5990);
         assert!(!allowance.is_spent(6079) && allowance.is_spent(6080));
+    }
+
+    #[test]
+    fn what_the_io_thread_looks_in_vain_is_of_the_same_share() {
+        let allowance = Allowance::new(1000, 10);
+        allowance.charge(5000, 30);
+        assert!(allowance.is_left(5001));
+        allowance.begin(5100);
+        assert!(!allowance.is_spent(5169) && allowance.is_spent(5170));
+        allowance.charge(5120, 40);
+        assert!(!allowance.is_left(5140), "the poller's stretch counts");
+        assert!(allowance.is_spent(5130));
+        allowance.end(5130);
+        assert!(!allowance.is_left(5999) && allowance.is_left(6000));
+        // Kept from looking, it looks once for each kick, and that is charged as well.
+        allowance.charge(5500, 1);
+        assert!(!allowance.is_left(5999) && allowance.is_left(6000));
+    }
+
+    #[test]
+    fn a_new_period_of_one_thread_is_one_of_the_other() {
+        let allowance = Allowance::new(1000, 10);
+        allowance.begin(5000);
+        allowance.charge(5010, 10);
+        assert!(allowance.is_spent(5090));
+        allowance.charge(6000, 5);
+        assert!(!allowance.is_spent(6094) && allowance.is_spent(6095));
+        allowance.end(6050);
+        assert!(allowance.is_left(6051), "45 are left");
+        allowance.charge(6060, 45);
+        assert!(!allowance.is_left(6999) && allowance.is_left(7000));
     }
 
     #[test]

@@ -19,6 +19,7 @@
 //! | `devices` | for each device, in order of the device table, if a driver made any of them work: `kind`, `name`, `requests` (answered), `dropped` (packets that went nowhere), `kicks`, `events`, `mean_ns` and `max_ns` (from taking a request to answering it; null without any), `broken` (why it stopped serving, the last time it did) |
 //! | `vcpus` | for each vCPU that was started, in order: `index`, `cpu_ns`, the processor time of its thread in nanoseconds |
 //! | `poller` | `wakes` (how often it was woken for this VM), `awake_ns` (for how long in all), `awake_share` (of the time to the end, 0 to 1), `cpu_ns` (the processor time of its thread meanwhile) |
+//! | `io` | the I/O thread: `cpu_ns` (its processor time), `looking_ns` (for how long it looked at the devices' queues in vain, by the clock); 0 where no driver made it start |
 //! | `to_first_call_ns` | nanoseconds from the start to the first call |
 //! | `to_end_ns` | nanoseconds from the start to the end |
 //!
@@ -52,6 +53,7 @@ pub(super) struct Summary {
     devices: Option<Vec<Device>>,
     vcpus: Option<Vec<Processor>>,
     poller: Option<Poller>,
+    io: Option<Io>,
     to_first_call_ns: Option<u64>,
     to_end_ns: Option<u64>,
 }
@@ -118,6 +120,13 @@ struct Poller {
     awake_ns: u64,
     awake_share: f64,
     cpu_ns: u64,
+}
+
+/// `io`.
+#[derive(Serialize)]
+struct Io {
+    cpu_ns: u64,
+    looking_ns: u64,
 }
 
 impl Summary {
@@ -192,6 +201,10 @@ impl Summary {
             devices: Some(stats.devices.iter().map(Device::of).collect()),
             vcpus: Some(stats.vcpu_cpu.iter().map(Processor::of).collect()),
             poller: Some(Poller::of(stats)),
+            io: Some(Io {
+                cpu_ns: nanos(stats.io_cpu),
+                looking_ns: nanos(stats.io_looking),
+            }),
             to_first_call_ns: stats.to_first_call.map(nanos),
             to_end_ns: Some(nanos(stats.to_end)),
             ..self

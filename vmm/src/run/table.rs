@@ -65,6 +65,14 @@ fn write(text: &mut String, stats: &Stats) -> std::fmt::Result {
         let used = millis(stats.poller_cpu);
         writeln!(text, "{:18}{used:>12}", "poller cpu")?;
     }
+    if stats.io_cpu != Duration::ZERO {
+        let (used, looking) = (millis(stats.io_cpu), millis(stats.io_looking));
+        writeln!(
+            text,
+            "{:18}{used:>12}  (looked at queues in vain for {looking})",
+            "io cpu"
+        )?;
+    }
     let first = stats.to_first_call.map_or("none".to_owned(), millis);
     writeln!(text, "{:18}{first:>12}", "to first call")?;
     writeln!(text, "{:18}{:>12}", "to end", millis(stats.to_end))
@@ -192,6 +200,8 @@ mod tests {
             poller_wakes: 2,
             poller_awake: Duration::from_millis(1),
             poller_cpu: Duration::from_micros(990),
+            io_cpu: Duration::from_micros(80),
+            io_looking: Duration::from_micros(70),
             to_end: Duration::from_millis(8),
             ..Stats::default()
         };
@@ -205,6 +215,7 @@ mod tests {
              vcpu 0 cpu            1.500 ms\n\
              poller awake          1.000 ms  (2 times, 12.5 % of the VM's life)\n\
              poller cpu            0.990 ms\n\
+             io cpu                0.080 ms  (looked at queues in vain for 0.070 ms)\n\
              to first call             none\n\
              to end                8.000 ms\n"
         );

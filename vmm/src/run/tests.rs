@@ -34,6 +34,8 @@ fn ended(end: End, signal: Option<i32>) -> Ended {
         poller_wakes: 1,
         poller_awake: Duration::from_micros(375),
         poller_cpu: Duration::from_micros(350),
+        io_cpu: Duration::from_micros(40),
+        io_looking: Duration::from_micros(30),
         to_first_call: None,
         to_end: Duration::from_micros(1500),
         ..Stats::default()
@@ -166,6 +168,7 @@ fn an_exit_is_recorded() {
             "vcpus": [{"index": 0, "cpu_ns": 1_000_000}],
             "devices": [],
             "poller": {"wakes": 1, "awake_ns": 375_000, "awake_share": 0.25, "cpu_ns": 350_000},
+            "io": {"cpu_ns": 40_000, "looking_ns": 30_000},
             "to_first_call_ns": null,
             "to_end_ns": 1_500_000,
         })
