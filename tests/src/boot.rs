@@ -301,12 +301,16 @@ impl Finished {
         )
     }
 
-    /// Asserts that the guest exited with 0: it found everything as it should be.
+    /// Asserts that the guest exited with 0: it found everything as it should be; and that every request of every device was timed.
     ///
     /// # Panics
     /// If not.
     pub fn passed(&self) {
         assert_eq!(self.exit_code(), Some(0), "{}", self.story());
+        for device in &self.outcome.stats.devices {
+            let timed = device.latency.map_or(0, |latency| latency.count);
+            assert_eq!(timed, device.requests, "{device:?}");
+        }
     }
 
     /// The guest's exit code, if it exited.

@@ -20,6 +20,7 @@ pub const fn bucket(ticks: u64) -> usize {
 }
 
 /// The counts.
+#[derive(Clone)]
 pub struct Histogram {
     counts: [u32; BUCKETS],
     /// The largest value, exactly; 0 without any.
@@ -43,9 +44,23 @@ impl Histogram {
         }
     }
 
+    /// Adds another one's counts.
+    pub fn add(&mut self, other: &Histogram) {
+        self.max = self.max.max(other.max);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count = count.saturating_add(*more);
+        }
+    }
+
     /// The buckets that are not empty, in order, with their counts.
     pub fn filled(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
         let all = self.counts.iter().copied().enumerate();
         all.filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Default for Histogram {
+    fn default() -> Histogram {
+        Histogram::new()
     }
 }

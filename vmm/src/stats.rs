@@ -68,10 +68,14 @@ pub struct DeviceStats {
     pub kicks: u64,
     /// How often it told the guest.
     pub events: u64,
+    /// Bytes that requests carried from the guest, with their headers.
+    pub from_guest: u64,
+    /// Bytes that their answers carried to it.
+    pub to_guest: u64,
     /// From taking a request to answering it: the sum of all.
     pub busy: Duration,
-    /// The longest of them.
-    pub longest: Duration,
+    /// How long single ones took; `None` without any.
+    pub latency: Option<Latency>,
     /// Why it stopped serving, the last time it did: what the driver did wrong.
     pub broken: Option<&'static str>,
 }

@@ -18,8 +18,8 @@ pub(super) fn write(text: &mut String, all: &[DeviceStats]) -> std::fmt::Result 
     }
     writeln!(
         text,
-        "{:26}{:>12}{:>10}{:>10}{:>10}{:>10}",
-        "devices", "requests", "kicks", "events", "mean", "max"
+        "{:26}{:>12}{:>10}{:>10}{:>10} | {:>8}{:>8}{:>11}{:>10}",
+        "devices", "requests", "p50", "p99", "max", "kicks", "events", "out", "in"
     )?;
     for device in shown {
         let name = match kind_name(device.kind) {
@@ -28,12 +28,15 @@ pub(super) fn write(text: &mut String, all: &[DeviceStats]) -> std::fmt::Result 
         };
         write!(
             text,
-            "{name:26}{:>12}{:>10}{:>10}{:>10}{:>10}",
+            "{name:26}{:>12}{:>10}{:>10}{:>10} | {:>8}{:>8}{:>11}{:>10}",
             device.requests,
+            length(device.latency.map(|latency| latency.p50)),
+            length(device.latency.and_then(|latency| latency.p99)),
+            length(device.latency.map(|latency| latency.max)),
             device.kicks,
             device.events,
-            length(device.mean()),
-            length(device.mean().map(|_| device.longest)),
+            bytes(device.from_guest),
+            bytes(device.to_guest),
         )?;
         if device.dropped != 0 {
             write!(text, "  ({} dropped)", device.dropped)?;
@@ -44,6 +47,16 @@ pub(super) fn write(text: &mut String, all: &[DeviceStats]) -> std::fmt::Result 
         writeln!(text)?;
     }
     Ok(())
+}
+
+/// A number of bytes in the unit that suits it.
+fn bytes(count: u64) -> String {
+    match count {
+        0..10_000 => format!("{count} B"),
+        10_000..10_000_000 => format!("{} KiB", count >> 10),
+        10_000_000..10_000_000_000 => format!("{} MiB", count >> 20),
+        _ => format!("{} GiB", count >> 30),
+    }
 }
 
 fn kind_name(number: u32) -> &'static str {
@@ -60,7 +73,11 @@ pub(super) struct Device {
     dropped: u64,
     kicks: u64,
     events: u64,
+    from_guest: u64,
+    to_guest: u64,
     mean_ns: Option<u64>,
+    p50_ns: Option<u64>,
+    p99_ns: Option<u64>,
     max_ns: Option<u64>,
     broken: Option<&'static str>,
 }
@@ -75,8 +92,12 @@ impl Device {
             dropped: stats.dropped,
             kicks: stats.kicks,
             events: stats.events,
+            from_guest: stats.from_guest,
+            to_guest: stats.to_guest,
             mean_ns: stats.mean().map(nanos),
-            max_ns: stats.mean().map(|_| nanos(stats.longest)),
+            p50_ns: stats.latency.map(|latency| nanos(latency.p50)),
+            p99_ns: stats.latency.and_then(|latency| latency.p99).map(nanos),
+            max_ns: stats.latency.map(|latency| nanos(latency.max)),
             broken: stats.broken,
         }
     }
@@ -85,6 +106,7 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Latency;
     use serde_json::json;
 
     fn devices() -> [DeviceStats; 3] {
@@ -96,7 +118,14 @@ mod tests {
                 kicks: 2,
                 events: 3,
                 busy: Duration::from_micros(6),
-                longest: Duration::from_micros(3),
+                from_guest: 0,
+                to_guest: 10_240,
+                latency: Some(Latency {
+                    count: 4,
+                    p50: Duration::from_nanos(1100),
+                    p99: None,
+                    max: Duration::from_micros(3),
+                }),
                 ..DeviceStats::default()
             },
             DeviceStats {
@@ -119,9 +148,9 @@ mod tests {
         write(&mut text, &devices()).unwrap();
         assert_eq!(
             text,
-            "devices                       requests     kicks    events      mean       max\n\
-             \x20 rng                                4         2         3   1500 ns   3000 ns\n\
-             \x20 disk data                          0         0         0         -         -  (broken: a chain loops)\n"
+            "devices                       requests       p50       p99       max |    kicks  events        out        in\n\
+             \x20 rng                                4   1100 ns         -   3000 ns |        2       3        0 B    10 KiB\n\
+             \x20 disk data                          0         -         -         - |        0       0        0 B       0 B  (broken: a chain loops)\n"
         );
         text.clear();
         write(&mut text, &devices()[2..]).unwrap();
@@ -136,11 +165,12 @@ mod tests {
             json!([
                 {
                     "kind": "rng", "name": "rng", "requests": 4, "dropped": 0, "kicks": 2, "events": 3,
-                    "mean_ns": 1500, "max_ns": 3000, "broken": null,
+                    "from_guest": 0, "to_guest": 10_240,
+                    "mean_ns": 1500, "p50_ns": 1100, "p99_ns": null, "max_ns": 3000, "broken": null,
                 },
                 {
                     "kind": "disk", "name": "data", "requests": 0, "dropped": 0, "kicks": 0, "events": 0,
-                    "mean_ns": null, "max_ns": null, "broken": "a chain loops",
+                    "from_guest": 0, "to_guest": 0, "mean_ns": null, "p50_ns": null, "p99_ns": null, "max_ns": null, "broken": "a chain loops",
                 },
             ])
         );

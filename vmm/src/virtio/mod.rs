@@ -7,6 +7,7 @@
 pub(crate) mod block;
 mod chain;
 pub(crate) mod console;
+mod counts;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod listener;
@@ -22,6 +23,7 @@ pub(crate) mod vsock;
 pub(crate) use block::{Block, Disk};
 pub(crate) use chain::Chain;
 pub(crate) use console::Console;
+pub(crate) use counts::Counts;
 pub(crate) use queue::{Queue, Raise};
 pub(crate) use rng::Rng;
 pub(crate) use station::{Request, Station};

@@ -1,8 +1,8 @@
 //! A queue as a device sees it: requests come out, answers go in, and the guest is told no more often than it asked for.
 //!
-//! The ring itself is `virtio-queue`'s. Here is what it leaves open: that a malformed chain is not an end, who raises the event, and counts.
+//! The ring itself is `virtio-queue`'s. Here is what it leaves open: that a malformed chain is not an end, and who raises the event.
 
-use super::{Broken, Chain};
+use super::{Broken, Chain, Counts};
 use crate::clock::host_tsc;
 use crate::memory::Memory;
 use hypercall_abi::device::QueueSetup;
@@ -16,35 +16,6 @@ use vm_memory::GuestAddress;
 pub(crate) trait Raise: Send + Sync {
     /// Sets bits of a vCPU's events, and wakes it if it waits.
     fn raise(&self, vcpu: u32, bits: u64);
-}
-
-/// What a queue did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    /// Requests answered.
-    pub requests: u64,
-    /// What went nowhere: packets of a network card.
-    pub dropped: u64,
-    /// Kicks: how often its doorbell woke the host.
-    pub kicks: u64,
-    /// How often the guest was told.
-    pub events: u64,
-    /// TSC ticks from taking a request to answering it: their sum.
-    pub ticks: u64,
-    /// The most that one took.
-    pub most_ticks: u64,
-}
-
-impl Counts {
-    /// Adds another queue's.
-    pub fn add(&mut self, other: &Counts) {
-        self.requests = self.requests.wrapping_add(other.requests);
-        self.dropped = self.dropped.wrapping_add(other.dropped);
-        self.kicks = self.kicks.wrapping_add(other.kicks);
-        self.events = self.events.wrapping_add(other.events);
-        self.ticks = self.ticks.wrapping_add(other.ticks);
-        self.most_ticks = self.most_ticks.max(other.most_ticks);
-    }
 }
 
 /// A queue that a driver has set up.
@@ -144,11 +115,7 @@ impl Queue {
         self.ring
             .add_used(self.memory.own(), chain.head, written)
             .map_err(|_| BAD_MEMORY)?;
-        let ticks = host_tsc().saturating_sub(chain.taken);
-        let counts = &mut self.counts;
-        counts.requests = counts.requests.wrapping_add(1);
-        counts.ticks = counts.ticks.wrapping_add(ticks);
-        counts.most_ticks = counts.most_ticks.max(ticks);
+        self.counts.answer(chain, written);
         Ok(())
     }
 

@@ -1,11 +1,10 @@
 //! The transport of a guest with calls: one device, the queues its driver has set up, and how far that has come.
 
-use super::queue::Counts;
 use super::table::{event, first_doorbell, offered, set_broken, set_config};
-use super::{Broken, Device, Identity, Queue, Queues, Raise};
+use super::{Broken, Counts, Device, Identity, Queue, Queues, Raise};
 use crate::io::Sources;
 use crate::memory::Memory;
-use crate::stats::DeviceStats;
+use crate::stats::{DeviceStats, Latency};
 use hypercall_abi::Status;
 use hypercall_abi::device::{QueueSetup, feature};
 use std::sync::Arc;
@@ -233,7 +232,7 @@ impl Station {
 
     /// What all queues did until now.
     fn counts(&self) -> Counts {
-        let mut counts = self.gone;
+        let mut counts = self.gone.clone();
         for queue in self.queues.iter().flatten() {
             counts.add(&queue.counts);
         }
@@ -252,8 +251,10 @@ impl Station {
             dropped: counts.dropped,
             kicks: counts.kicks,
             events: counts.events,
+            from_guest: counts.from_guest,
+            to_guest: counts.to_guest,
             busy: time(counts.ticks),
-            longest: time(counts.most_ticks),
+            latency: Latency::of(&counts.times(), ns_per_tick),
             broken: self.why,
         }
     }
