@@ -142,6 +142,22 @@ fn a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back() {
     assert_eq!(finished.text(), "up\ndown\nup\n");
 }
 
+/// Whoever waits for the stack's link is woken without a frame or a timer.
+#[test]
+fn a_network_stack_sees_the_link_go_and_come() {
+    require_kvm!();
+    let wire = Wire::new();
+    let listener = &wire.listener;
+    let finished = wire.run(&["stack-link", "10.0.0.2/24"], |mut peer| {
+        let is_greeting = |frame: &[u8]| frame.ends_with(b"hello");
+        assert!(is_greeting(&peer.receive()));
+        drop(peer);
+        let mut peer = Peer::accept(listener);
+        assert!(is_greeting(&peer.receive()));
+    });
+    assert_eq!(finished.text(), "up\ndown\nup\ndown\n");
+}
+
 /// Sends back what comes, as long as something does, and says how many frames that were.
 pub fn send_back(mut peer: Peer) -> u32 {
     let mut count = 0;

@@ -2,7 +2,10 @@
 
 use alloc::boxed::Box;
 use embassy_net::tcp::TcpSocket;
-use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embassy_net::{
+    Config, IpAddress, IpEndpoint, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
+};
 use guest_sdk::executor::Spawner;
 use guest_sdk::net::Card;
 use guest_sdk::{env, println, random};
@@ -36,6 +39,30 @@ pub async fn tcp(card: Card, spawner: Spawner) {
         }
         socket.close();
         socket.flush().await.expect("a connection");
+    }
+}
+
+/// Says when the stack sees the link come and go, twice. Greets everybody whenever it is there, so that nothing is left to be done, and no timer runs.
+pub async fn link(card: Card, spawner: Spawner) {
+    let stack = start(card, spawner);
+    for _ in 0..2 {
+        stack.wait_link_up().await;
+        println!("up");
+        let mut parts = [PacketMetadata::EMPTY; 4];
+        let mut parts_out = parts;
+        let (mut incoming, mut outgoing) = ([0; 64], [0; 64]);
+        let mut socket = UdpSocket::new(
+            stack,
+            &mut parts,
+            &mut incoming,
+            &mut parts_out,
+            &mut outgoing,
+        );
+        socket.bind(9).expect("a port");
+        let to = IpEndpoint::new(IpAddress::v4(255, 255, 255, 255), 9);
+        socket.send_to(b"hello", to).await.expect("a way");
+        stack.wait_link_down().await;
+        println!("down");
     }
 }
 
