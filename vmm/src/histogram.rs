@@ -3,6 +3,8 @@
 //! Compiled twice, into the benchmark's guest and into the host: so it uses `core` alone. What is said of counts is
 //! the host's `Distribution`.
 
+use core::ops::AddAssign;
+
 /// Bits of a value that its bucket keeps, beside the highest.
 const FINE: u32 = 6;
 
@@ -44,14 +46,6 @@ impl Histogram {
         }
     }
 
-    /// Adds another one's counts.
-    pub fn add(&mut self, other: &Histogram) {
-        self.max = self.max.max(other.max);
-        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count = count.saturating_add(*more);
-        }
-    }
-
     /// The buckets that are not empty, in order, with their counts.
     pub fn filled(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
         let all = self.counts.iter().copied().enumerate();
@@ -62,5 +56,14 @@ impl Histogram {
 impl Default for Histogram {
     fn default() -> Histogram {
         Histogram::new()
+    }
+}
+
+impl AddAssign<&Histogram> for Histogram {
+    fn add_assign(&mut self, other: &Histogram) {
+        self.max = self.max.max(other.max);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count = count.saturating_add(*more);
+        }
     }
 }

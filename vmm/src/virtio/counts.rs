@@ -4,6 +4,7 @@ use super::Chain;
 use crate::clock::host_tsc;
 use crate::distribution::Distribution;
 use crate::histogram::Histogram;
+use std::ops::AddAssign;
 
 /// It.
 #[derive(Clone, Default)]
@@ -45,7 +46,7 @@ impl Counts {
         self.from_guest = self.from_guest.wrapping_add(other.from_guest);
         self.to_guest = self.to_guest.wrapping_add(other.to_guest);
         self.ticks = self.ticks.wrapping_add(other.ticks);
-        self.times.add(&other.times);
+        self.times.add_assign(&other.times);
     }
 
     /// How long requests took, in ticks.
