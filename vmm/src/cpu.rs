@@ -32,3 +32,12 @@ pub(crate) fn cpu_ns(clock: libc::clockid_t) -> u64 {
         _ => 0,
     }
 }
+
+/// How often the kernel has given the calling thread's processor to another one that wanted it.
+pub(crate) fn preemptions() -> u64 {
+    // SAFETY: a struct of integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: writes the struct, or fails.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_nivcsw.unsigned_abs()
+}

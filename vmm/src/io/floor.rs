@@ -3,6 +3,7 @@
 //! After a device has had something to do, its queues are looked at for the poll window: a driver that goes on need not kick, and is not told to.
 //! Then kicks are asked for again, and the thread sleeps.
 
+use super::company::Company;
 use super::{Order, Sources, Work};
 use crate::calls::{self, Caller};
 use crate::clock::host_tsc;
@@ -64,6 +65,7 @@ pub(super) struct Floor {
     busy: u64,
     /// For how long queues were looked at in vain, likewise.
     looking: u64,
+    company: Company,
     stations: Vec<Station>,
     /// The doorbells of started devices, by their events' data: where they are heard, and their numbers.
     kicks: BTreeMap<u32, (EventFd, u32)>,
@@ -84,6 +86,7 @@ impl Floor {
             is_awake: false,
             busy: 0,
             looking: 0,
+            company: Company::new(shared.polling.ticks_per_us()),
             stations,
             kicks: BTreeMap::new(),
             batches: BTreeMap::new(),
@@ -218,7 +221,16 @@ impl Floor {
             // Fails only when the counter is full.
             let _ = self.awake.write(1);
             self.is_awake = true;
-            self.tell(self.shared.polling.ring_window(self.busy));
+            self.company.begin(cpu::preemptions());
+            self.tell(self.window(self.busy));
+        }
+    }
+
+    /// For how long the queues are looked at after there was something.
+    fn window(&self, now: u64) -> u64 {
+        match self.company.is_close(now) {
+            true => 0,
+            false => self.shared.polling.ring_window(now),
         }
     }
 
@@ -235,7 +247,6 @@ impl Floor {
     /// Looks at every queue, for as long as there is something and for the poll window after that.
     fn look(&mut self, ops: &mut EventOps) {
         let mut now = host_tsc();
-        let window = self.shared.polling.ring_window(now);
         let (mut vain, mut in_a_row) = (0_u64, 0_u32);
         for _ in 0..LOOKS {
             let began = now;
@@ -243,9 +254,12 @@ impl Floor {
             now = host_tsc();
             if found {
                 self.busy = now;
+                self.company.found(now);
                 in_a_row = 0;
             } else {
-                vain = vain.saturating_add(now.saturating_sub(began));
+                let took = now.saturating_sub(began);
+                vain = vain.saturating_add(took);
+                self.company.vain(now, took, cpu::preemptions);
                 in_a_row = in_a_row.saturating_add(1);
                 if in_a_row > VAIN {
                     break;
@@ -255,6 +269,7 @@ impl Floor {
         }
         self.looking = self.looking.saturating_add(vain);
         self.shared.polling.looked(now, vain);
+        let window = self.window(now);
         if now.saturating_sub(self.busy) <= window {
             return;
         }

@@ -3,6 +3,7 @@
 //! Started by the first call that needs it, and gone with the VM. vCPU threads send it [orders](Order) and wait for their answers;
 //! it never waits for them.
 
+mod company;
 mod floor;
 mod sources;
 

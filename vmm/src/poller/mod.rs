@@ -110,6 +110,11 @@ impl Polling {
         }
     }
 
+    /// The TSC's rate.
+    pub fn ticks_per_us(&self) -> u64 {
+        self.ticks_per_us
+    }
+
     /// The rings have been looked at in vain for so many ticks.
     pub fn looked(&self, now: u64, ticks: u64) {
         self.allowance.charge(now, ticks);
