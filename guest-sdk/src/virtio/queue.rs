@@ -319,6 +319,7 @@ impl<B: Buffer> Queue<B> {
 
     /// Frees a slot that the device does not have, and returns its data.
     fn release(&mut self, slot: u16) -> Data<B> {
+        self.ring.clear_tail(slot);
         let place = &mut self.slots[usize::from(slot)];
         place.state = State::Free;
         place.next = self.free.replace(slot);

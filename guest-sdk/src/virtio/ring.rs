@@ -19,6 +19,7 @@
 //! | [`Ring::arm`] | `used_event` before the last look at `used.idx` | `used.idx` before its look at `used_event` |
 
 use super::memory::Memory;
+use super::request::MAX_TAIL;
 use alloc::boxed::Box;
 use alloc::vec;
 use core::sync::atomic::{Ordering, fence};
@@ -118,7 +119,7 @@ impl Ring {
         let records = (used + 6 + 8 * count).next_multiple_of(LINE);
         let table = usize::from(segments) * DESCRIPTOR * usize::from(indirect);
         let record = (table + head).next_multiple_of(LINE);
-        Ring {
+        let mut ring = Ring {
             memory: Memory::zeroed(records + usize::from(slots) * record),
             entries,
             stride,
@@ -135,7 +136,9 @@ impl Ring {
             looked: 0,
             consumed: 0,
             returned: 0,
-        }
+        };
+        (0..slots).for_each(|slot| ring.clear_tail(slot));
+        ring
     }
 
     /// How many requests fit.
@@ -175,6 +178,12 @@ impl Ring {
     /// Fills a slot's head. The device does not have the slot.
     pub(super) fn fill_head(&mut self, slot: u16, bytes: &[u8]) {
         self.memory.write(self.head_at(slot), bytes);
+    }
+
+    /// Has a slot's tail be what no device writes. The device does not have the slot.
+    pub(super) fn clear_tail(&mut self, slot: u16) {
+        let bytes = [0xff; MAX_TAIL];
+        self.memory.write(self.tail_at(slot), &bytes[..self.tail]);
     }
 
     /// Reads a slot's tail. The device does not have the slot.
