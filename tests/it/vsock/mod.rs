@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
 use trapless_tests::{Boot, Finished, require_kvm};
+use vmm::config::Transport;
 use vmm::stats::DeviceStats;
 
 /// The port that the guests listen to.
@@ -41,7 +42,9 @@ impl Sockets {
 
     /// A case of the guest, with a window as long as nothing that is ready is waited for by sleeping.
     fn boot(&self, args: &[&str]) -> Boot {
-        let boot = Boot::guest("vsock", args).window(Duration::from_millis(50));
+        let boot = Boot::guest("vsock", args)
+            .window(Duration::from_millis(50))
+            .transport(Transport::Poll);
         boot.vsock(&self.path())
     }
 

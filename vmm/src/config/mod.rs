@@ -141,7 +141,7 @@ pub enum Transport {
     Auto,
     /// Every call traps. No other processor is used.
     Trap,
-    /// The poller is woken by the first call of any row.
+    /// The poller is woken by the first call of any row, and neither it nor who looks at rings makes way for other threads.
     Poll,
 }
 

@@ -228,9 +228,10 @@ impl Floor {
 
     /// For how long the queues are looked at after there was something.
     fn window(&self, now: u64) -> u64 {
-        match self.company.is_close(now) {
+        let polling = &self.shared.polling;
+        match polling.is_adaptive() && self.company.is_close(now) {
             true => 0,
-            false => self.shared.polling.ring_window(now),
+            false => polling.ring_window(now),
         }
     }
 

@@ -110,6 +110,11 @@ impl Polling {
         }
     }
 
+    /// Whether polling is given up where it does not pay.
+    pub fn is_adaptive(&self) -> bool {
+        self.transport == Transport::Auto
+    }
+
     /// The TSC's rate.
     pub fn ticks_per_us(&self) -> u64 {
         self.ticks_per_us

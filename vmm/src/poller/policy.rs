@@ -213,10 +213,14 @@ mod tests {
     fn dense(work: &[u64]) -> bool {
         let mut density = Density::new(WINDOW, 200);
         let mut now = 1_000_000;
-        let mut last = density.note(now);
+        let mut call = |now| {
+            density.cross(now);
+            density.note(now)
+        };
+        let mut last = call(now);
         for work in work {
             now += EXIT + work;
-            last = density.note(now);
+            last = call(now);
         }
         last
     }
@@ -248,6 +252,7 @@ mod tests {
     fn a_clock_that_stands_still_or_goes_back_does_no_harm() {
         let mut density = Density::new(WINDOW, 200);
         for now in [5, 5, 3, 0, u64::MAX, 0] {
+            density.cross(now);
             density.note(now);
         }
     }

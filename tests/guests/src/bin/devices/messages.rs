@@ -88,6 +88,11 @@ fn message(id: u32, event: u16, value: u16, len: u32) {
     );
 }
 
+/// Whether the host says what there is, which it does after it has answered the question.
+fn is_told() -> bool {
+    (0..100_000_000).any(|_| IN.used.load(Ordering::Acquire) == 1)
+}
+
 /// What the specification does not have is passed over, and buffers that cannot be break the console until it is reset.
 pub fn hostile() {
     fresh();
@@ -106,9 +111,7 @@ pub fn hostile() {
     }
     check!(IN.used.load(Ordering::Acquire) == 0, "nothing was asked");
     message(0, event::DEVICE_READY, 1, 4096);
-    // The host answers the message before it says what there is.
-    let told = (0..100_000_000).any(|_| IN.used.load(Ordering::Acquire) == 1);
-    check!(told, "there is one port");
+    check!(is_told(), "there is one port");
     // SAFETY: the device has written it.
     let heard = unsafe { HEARD.0.get().cast::<Control>().read_volatile() };
     check!((heard.id, heard.event) == (0, event::ADD), "{heard:?}");
@@ -134,6 +137,6 @@ pub fn hostile() {
         }
     }
     message(0, event::DEVICE_READY, 1, 8);
-    check!(IN.used.load(Ordering::Acquire) == 1, "as good as new");
+    check!(is_told(), "as good as new");
     say(format_args!("done"));
 }
