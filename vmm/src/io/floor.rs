@@ -65,6 +65,8 @@ pub(super) struct Floor {
     busy: u64,
     /// For how long queues were looked at in vain, likewise.
     looking: u64,
+    /// When the last look ended.
+    looked: u64,
     company: Company,
     stations: Vec<Station>,
     /// The doorbells of started devices, by their events' data: where they are heard, and their numbers.
@@ -86,6 +88,7 @@ impl Floor {
             is_awake: false,
             busy: 0,
             looking: 0,
+            looked: 0,
             company: Company::new(shared.polling.ticks_per_us()),
             stations,
             kicks: BTreeMap::new(),
@@ -248,7 +251,12 @@ impl Floor {
     /// Looks at every queue, for as long as there is something and for the poll window after that.
     fn look(&mut self, ops: &mut EventOps) {
         let mut now = host_tsc();
-        let (mut vain, mut in_a_row) = (0_u64, 0_u32);
+        // What was between, at the descriptors, was in vain as well if nothing came of it.
+        let mut vain = match self.busy > self.looked {
+            true => 0,
+            false => now.saturating_sub(self.looked),
+        };
+        let mut in_a_row = 0_u32;
         for _ in 0..LOOKS {
             let began = now;
             let found = self.each(ops, Station::look);
@@ -268,6 +276,7 @@ impl Floor {
             }
             spin_loop();
         }
+        self.looked = now;
         self.looking = self.looking.saturating_add(vain);
         self.shared.polling.looked(now, vain);
         let window = self.window(now);
