@@ -213,16 +213,18 @@ mod tests {
     fn dense(work: &[u64]) -> bool {
         let mut density = Density::new(WINDOW, 200);
         let mut now = 1_000_000;
-        let mut call = |now| {
-            density.cross(now);
-            density.note(now)
-        };
-        let mut last = call(now);
+        let mut last = call(&mut density, now);
         for work in work {
             now += EXIT + work;
-            last = call(now);
+            last = call(&mut density, now);
         }
         last
+    }
+
+    /// A call by trap that could have been polled.
+    fn call(density: &mut Density, now: u64) -> bool {
+        density.cross(now);
+        density.note(now)
     }
 
     #[test]
@@ -232,6 +234,24 @@ mod tests {
         assert!(!dense(&[0; 2]), "a row has to begin");
         assert!(!dense(&[0, 200, 0, 0, 200, 0]));
         assert!(!dense(&[1_000_000; 50]));
+    }
+
+    #[test]
+    fn calls_that_no_poller_takes_say_what_an_exit_costs_and_end_no_row() {
+        let mut density = Density::new(WINDOW, 200);
+        for now in [1_000_000, 1_000_060, 1_000_120] {
+            density.cross(now);
+        }
+        assert_eq!(density.exit(), EXIT);
+        assert!(
+            !call(&mut density, 1_000_180),
+            "the first that could be polled"
+        );
+        let later = [1_000_240, 1_000_300, 1_000_360, 1_000_420];
+        assert_eq!(
+            later.map(|now| call(&mut density, now)),
+            [false, false, false, true]
+        );
     }
 
     #[test]
@@ -252,8 +272,7 @@ mod tests {
     fn a_clock_that_stands_still_or_goes_back_does_no_harm() {
         let mut density = Density::new(WINDOW, 200);
         for now in [5, 5, 3, 0, u64::MAX, 0] {
-            density.cross(now);
-            density.note(now);
+            call(&mut density, now);
         }
     }
 
