@@ -91,9 +91,14 @@ fn a_stranger_is_not_heard() {
 
 #[test]
 fn names_are_asked_of_the_hosts_servers_by_datagram_and_by_connection() {
-    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // A port that is free for datagrams may be some other test's for connections.
+    let mut both = std::iter::repeat_with(|| {
+        let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let streams = TcpListener::bind(datagrams.local_addr().unwrap());
+        streams.map(|streams| (datagrams, streams))
+    });
+    let (datagrams, streams) = both.find_map(Result::ok).unwrap();
     let server = datagrams.local_addr().unwrap();
-    let streams = TcpListener::bind(server).unwrap();
     let mut guest = Guest::new(network(false, &[], &[server]));
     let by_datagram = thread::spawn(move || {
         let mut bytes = [0; 64];
