@@ -8,7 +8,7 @@ use hypercall_abi::map::{MAX_VCPUS, vcpu_page};
 use hypercall_abi::vcpu::VcpuPage;
 pub(crate) use hypercall_abi::words::{EntryWords, LineWords, RingWords, TimesWords};
 use hypercall_abi::{Gpa, Status};
-use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
@@ -45,6 +45,9 @@ unsafe impl AtomicWords for TimesWords {}
 // SAFETY: two bytes, one atomic.
 unsafe impl AtomicWords for AtomicU16 {}
 
+// SAFETY: eight bytes, one atomic.
+unsafe impl AtomicWords for AtomicU64 {}
+
 impl Memory {
     /// A word of a queue's rings, in the guest's own part of memory. 2-byte aligned.
     ///
@@ -54,6 +57,25 @@ impl Memory {
     pub(crate) fn word16(&self, at: Gpa) -> Result<&AtomicU16, Status> {
         self.buffer(at.0, 2)?;
         Ok(self.atomics(at, 1)?.first().ok_or(OutOfRange)?)
+    }
+
+    /// Likewise one of 8 bytes.
+    ///
+    /// # Errors
+    /// [`Status::BAD_ADDRESS`].
+    #[inline]
+    pub(crate) fn word64(&self, at: Gpa) -> Result<&AtomicU64, Status> {
+        self.buffer(at.0, 8)?;
+        Ok(self.atomics(at, 1)?.first().ok_or(OutOfRange)?)
+    }
+
+    /// Has this core's cache fetch what is about to be read, wherever in RAM, before the work on what precedes it.
+    #[inline]
+    pub(crate) fn expect(&self, at: Gpa) {
+        let offset = at.0.min(self.size()) as usize;
+        let place = self.mapping.start.wrapping_add(offset);
+        // SAFETY: a prefetch changes nothing that can be observed, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast_const().cast()) };
     }
 
     /// A vCPU's call line.

@@ -30,6 +30,9 @@ pub(crate) struct Queue {
     pub counts: Counts,
 }
 
+/// Bytes of a descriptor, which its address begins.
+const DESCRIPTOR: u64 = 16;
+
 const BAD_INDEX: Broken = Broken("the available ring holds more than the queue's size");
 const BAD_MEMORY: Broken = Broken("a ring does not lie in the guest's memory");
 
@@ -97,8 +100,33 @@ impl Queue {
             return Ok(false);
         };
         chain.copy_from(descriptors, most)?;
+        self.expect_next(index.load(Ordering::Relaxed));
         chain.taken = host_tsc();
         Ok(true)
+    }
+
+    /// Has the next request's table of descriptors, or its buffer, come from the driver's core while this one is served. What is read here is a
+    /// hint, and read again when it counts.
+    fn expect_next(&self, available: u16) {
+        let next = self.ring.next_avail();
+        if next == available {
+            return;
+        }
+        let place = next & self.ring.size().wrapping_sub(1);
+        let entry = self
+            .index
+            .0
+            .wrapping_add(2)
+            .wrapping_add(2 * u64::from(place));
+        let descriptor = self.memory.word16(Gpa(entry)).and_then(|head| {
+            let head = u64::from(head.load(Ordering::Relaxed));
+            let table = self.ring.desc_table();
+            self.memory
+                .word64(Gpa(table.wrapping_add(head.wrapping_mul(DESCRIPTOR))))
+        });
+        if let Ok(address) = descriptor {
+            self.memory.expect(Gpa(address.load(Ordering::Relaxed)));
+        }
     }
 
     /// Gives the request that [`pop`](Queue::pop) took last back: the next `pop` takes it again. For a device that cannot serve it now.
