@@ -129,6 +129,7 @@ pub struct Calls {
     pub transport: Transport,
     /// How long the poller looks for a further call before it goes to sleep. Also what counts as many calls in a short time:
     /// less of the guest's own work between them than this.
+    /// The rings of devices are looked at for so long after the last request, and for an exit's time more, in which a vCPU may be away.
     pub poll_window: Duration,
     /// Whether it is found out [how long calls take](crate::stats::CallTimes). A call then takes longer, by what `trapless bench` shows; without, by nothing.
     pub timed: bool,
