@@ -10,6 +10,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
@@ -81,8 +82,20 @@ impl Alone {
     /// Where the host cannot.
     #[must_use]
     pub fn limited(program: &str, file: &Path, bytes: u64) -> Alone {
-        let mut command = Command::new("prlimit");
-        command.args([&format!("--fsize={bytes}:unlimited"), program]);
+        let mut command = Command::new(program);
+        let limit = libc::rlimit {
+            rlim_cur: bytes,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        let set = move || {
+            // SAFETY: reads the struct, and changes this process alone.
+            match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: between `fork` and `exec` it makes one system call, and allocates nothing.
+        unsafe { command.pre_exec(set) };
         Alone::spawn(command, |command| {
             command.arg(file);
         })
@@ -93,10 +106,21 @@ impl Alone {
     /// # Panics
     /// Where the host cannot.
     pub fn unlimit(&self) {
-        let pid = self.child.id().to_string();
-        let mut prlimit = Command::new("prlimit");
-        let status = prlimit.args(["--pid", &pid, "--fsize=unlimited"]).status();
-        assert!(status.is_ok_and(|status| status.success()), "prlimit");
+        let none = libc::rlimit {
+            rlim_cur: libc::RLIM_INFINITY,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        let pid = self.child.id() as libc::pid_t;
+        // SAFETY: reads the struct, writes none, and changes the limit of a child of this process.
+        let done = unsafe {
+            libc::prlimit(
+                pid,
+                libc::RLIMIT_FSIZE,
+                &raw const none,
+                std::ptr::null_mut(),
+            )
+        };
+        assert_eq!(done, 0, "prlimit: {}", std::io::Error::last_os_error());
     }
 
     /// Starts a command with a directory and what `arguments` adds.

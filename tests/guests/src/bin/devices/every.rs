@@ -103,9 +103,12 @@ const CASES: &[Case] = &[
     }),
     ("far away", |subject| body_at(subject, 1 << 62)),
     ("4 GiB", |subject| {
-        let body = subject.body();
-        let len = u32::MAX;
-        subject.offer(Descriptor { len, ..body });
+        // Where nothing else is: a device may write to it as much as it has.
+        subject.offer(Descriptor {
+            address: boot().memory_bytes / 2,
+            len: u32::MAX,
+            ..subject.body()
+        });
     }),
     ("no bytes", |subject| {
         let body = subject.body();
