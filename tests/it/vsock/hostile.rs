@@ -1,6 +1,7 @@
 //! Guests that drive the device badly.
 
 use super::{Sockets, device};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use trapless_tests::{Finished, require_kvm};
@@ -9,18 +10,23 @@ use trapless_tests::{Finished, require_kvm};
 fn hostile(case: &str) -> Finished {
     let sockets = Sockets::new();
     let listener = sockets.listen();
-    // Ends with the process.
-    thread::spawn(move || {
-        let mut streams = Vec::new();
-        loop {
-            match listener.accept() {
-                Ok((stream, _)) => streams.push(stream),
-                // The process has as many files as it may: those that are there stay.
-                Err(_) => thread::sleep(Duration::from_millis(10)),
+    listener.set_nonblocking(true).unwrap();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut streams = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((stream, _)) => streams.push(stream),
+                    // Nobody is there, or the process has as many files as it may.
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
             }
-        }
-    });
-    sockets.run(&[case], |_| ()).0
+        });
+        let finished = sockets.run(&[case], |_| ()).0;
+        over.store(true, Ordering::Relaxed);
+        finished
+    })
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub(crate) use table::publish;
 pub(crate) use vsock::Vsock;
 
 use crate::io::Sources;
+use rustix::process::{Resource, getrlimit};
 use vmm_sys_util::epoll::EventSet;
 
 /// What a device is, as the device table says it.
@@ -110,4 +111,11 @@ pub(crate) trait Device: Send {
         let _ = (token, events, queues, sources);
         Ok(false)
     }
+}
+
+/// How many files a device may have open for its guest: as many as it wants, up to a quarter of what the process may have.
+pub(crate) fn share_of_files(wanted: usize) -> usize {
+    let quarter = getrlimit(Resource::Nofile).current.map(|most| most >> 2);
+    let quarter = quarter.and_then(|most| usize::try_from(most).ok());
+    wanted.min(quarter.unwrap_or(usize::MAX))
 }

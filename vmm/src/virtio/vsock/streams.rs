@@ -4,9 +4,10 @@ use super::connection::Connection;
 use super::request::Ports;
 use super::socket::Socket;
 use crate::io::Sources;
+use crate::virtio::share_of_files;
 use std::collections::{HashMap, VecDeque};
 
-/// The most connections at once, those included whose program has not said yet which port it wants.
+/// The most connections at once, those included whose program has not said yet which port it wants; fewer where the process may not have many files.
 pub(super) const MOST: usize = 512;
 
 /// Bits of a token that are a place, counted from 1. The others tell those apart that had it one after the other.
@@ -32,6 +33,7 @@ pub(super) struct Stream {
 
 /// The connections.
 pub(super) struct Streams {
+    most: usize,
     places: Vec<Option<Stream>>,
     free: Vec<usize>,
     by_ports: HashMap<Ports, usize>,
@@ -45,6 +47,7 @@ pub(super) struct Streams {
 impl Streams {
     pub fn new() -> Streams {
         Streams {
+            most: share_of_files(MOST),
             places: Vec::new(),
             free: Vec::new(),
             by_ports: HashMap::with_capacity(MOST),
@@ -55,7 +58,7 @@ impl Streams {
     }
 
     pub fn is_full(&self) -> bool {
-        self.free.is_empty() && self.places.len() >= MOST
+        self.free.is_empty() && self.places.len() >= self.most
     }
 
     /// How many there are.

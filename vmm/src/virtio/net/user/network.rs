@@ -13,14 +13,14 @@ use super::watch::{Readiness, Source, Watch};
 use super::{arp, dhcp};
 use crate::Error;
 use crate::config::Forward;
-use rustix::process::{Resource, getrlimit};
+use crate::virtio::share_of_files;
 use smoltcp::wire::{ETHERNET_HEADER_LEN, EthernetFrame, EthernetProtocol, IpProtocol};
 use std::os::fd::BorrowedFd;
 
 /// The most connections, where the process may have descriptors enough.
-const STREAMS: u64 = 256;
+const STREAMS: usize = 256;
 /// The most exchanges without one.
-const DATAGRAMS: u64 = 128;
+const DATAGRAMS: usize = 128;
 
 /// A guest's network.
 pub(super) struct Network {
@@ -44,16 +44,11 @@ impl Network {
         let mut seed = [0; 8];
         // Fails for no more than 256 bytes only before the kernel has any.
         let _ = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
-        // Of the descriptors that the process may have, for either.
-        let quarter = getrlimit(Resource::Nofile)
-            .current
-            .map_or(u64::MAX, |most| most >> 2);
-        let most = |wanted: u64| usize::try_from(wanted.min(quarter)).unwrap_or(usize::MAX);
         let site = Site::new(plan, Watch::new().map_err(os)?, resolvers);
         let stack = Stack::new(&site, u64::from_ne_bytes(seed));
         Ok(Network {
-            streams: Streams::new(stack, most(STREAMS)),
-            datagrams: Datagrams::new(most(DATAGRAMS)),
+            streams: Streams::new(stack, share_of_files(STREAMS)),
+            datagrams: Datagrams::new(share_of_files(DATAGRAMS)),
             forwards: Forwards::open(forwards, &site)?,
             site,
             found: Vec::new(),
