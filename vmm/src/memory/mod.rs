@@ -4,10 +4,13 @@
 //! reference into it, only copies and atomic words; what is checked is the copy; every address is checked here, and a
 //! bad one is an answer, not a panic.
 
+mod guarded;
+mod mapped;
 mod vectors;
 mod view;
 mod words;
 
+pub(crate) use mapped::MappedFile;
 pub(crate) use vectors::Vectors;
 pub(crate) use view::View;
 pub(crate) use words::{LineWords, TimesWords, claim, copy};

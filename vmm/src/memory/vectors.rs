@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(crate) struct Vectors {
     /// What the list points into; nothing while the list is empty.
     memory: Option<Arc<Memory>>,
-    list: Vec<libc::iovec>,
+    pub(super) list: Vec<libc::iovec>,
 }
 
 // SAFETY: the pointers are only numbers here; the kernel follows them, from whichever thread, into a mapping that `memory` keeps.

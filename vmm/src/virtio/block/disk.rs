@@ -4,12 +4,13 @@
 
 use super::lock::lock;
 use super::request::{Bounds, Request, SECTOR, Status};
+use super::resident::Resident;
 use crate::Error;
 use crate::config::{self, Cache};
 use crate::memory::Vectors;
 use rustix::fs::{
-    AtFlags, FallocateFlags, OFlags, StatxFlags, fallocate, fdatasync, fstatfs, ioctl_blkpbszget,
-    ioctl_blksszget, statx,
+    AtFlags, FallocateFlags, OFlags, SeekFrom as Position, StatxFlags, fallocate, fdatasync,
+    fstatfs, ioctl_blkpbszget, ioctl_blksszget, seek, statx,
 };
 use rustix::io::Errno;
 use std::fs::File;
@@ -37,6 +38,8 @@ pub(crate) struct Disk {
     pub writethrough: bool,
     /// Whether its file is in memory: it never has to be waited for.
     pub in_memory: bool,
+    /// What of it can be read without a system call.
+    resident: Option<Resident>,
     is_device: bool,
 }
 
@@ -75,7 +78,12 @@ impl Disk {
 
     /// Whether what is written there is still the disk: a file that was truncated must not grow again, and seem whole.
     pub fn reaches(&self, end: u64) -> bool {
-        self.is_device || self.file.metadata().is_ok_and(|found| found.len() >= end)
+        self.is_device || seek(&self.file, Position::End(0)).is_ok_and(|len| len >= end)
+    }
+
+    #[cfg(test)]
+    pub(super) fn resident(&self) -> Option<&Resident> {
+        self.resident.as_ref()
     }
 
     /// The page cache's side of the file, for what concerns all of it.
@@ -86,9 +94,7 @@ impl Disk {
     /// Does what is asked, or, after some bytes of it are done, the rest.
     pub(super) fn perform(&self, request: Request, vectors: &mut Vectors, durable: bool) -> Status {
         let done = match request {
-            Request::Read { at, .. } => {
-                self.each(vectors, at, |way, at, vectors| vectors.read(way, at))
-            }
+            Request::Read { at, .. } => self.read(vectors, at),
             Request::Write { at, len } if self.reaches(at.saturating_add(len)) => {
                 self.each(vectors, at, |way, at, vectors| {
                     vectors.write(way, at, durable)
@@ -109,6 +115,20 @@ impl Disk {
             Ok(()) => Status::Ok,
             Err(_) => Status::Failed,
         }
+    }
+
+    fn read(&self, vectors: &mut Vectors, at: u64) -> io::Result<()> {
+        let reaches = |end| self.reaches(end);
+        let resident = self.resident.as_ref();
+        if resident.is_some_and(|resident| resident.read(at, vectors, reaches)) {
+            return Ok(());
+        }
+        let end = at.saturating_add(vectors.bytes());
+        self.each(vectors, at, |way, at, vectors| vectors.read(way, at))?;
+        if let Some(resident) = resident {
+            resident.find(self.file.as_fd(), at, end);
+        }
+        Ok(())
     }
 
     /// Moves all of the vectors' bytes, however few the kernel takes at once.
@@ -181,6 +201,9 @@ impl Disk {
         if len == 0 {
             return Ok(());
         }
+        if let Some(resident) = &self.resident {
+            resident.forget(at, at.saturating_add(len));
+        }
         loop {
             match fallocate(&self.file, how | FallocateFlags::KEEP_SIZE, at, len) {
                 Err(Errno::INTR) => {}
@@ -238,8 +261,11 @@ fn open(config: &config::Disk) -> Result<Disk, String> {
     // A block is no smaller than what passes the page cache by.
     let least = direct.as_ref().map_or(0, |direct| direct.offset as u32);
     let block = block.max(least).max(SECTOR as u32);
+    let in_memory = fstatfs(&file).is_ok_and(|system| system.f_type == TMPFS);
+    let resident = (in_memory && !config.direct).then(|| Resident::new(file.as_fd(), end));
     Ok(Disk {
-        in_memory: fstatfs(&file).is_ok_and(|system| system.f_type == TMPFS),
+        in_memory,
+        resident: resident.flatten(),
         file,
         direct,
         bounds: Bounds {

@@ -8,6 +8,7 @@ mod disk;
 pub(crate) mod fuzz;
 mod lock;
 mod request;
+mod resident;
 mod space;
 mod uring;
 
