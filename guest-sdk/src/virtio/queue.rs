@@ -250,7 +250,7 @@ impl<B: Buffer> Queue<B> {
         place.state = state;
         place.writable = self.shape.tail as u64 + if write { len.into() } else { 0 };
         self.in_flight += 1;
-        self.ring.fill_head(slot, head);
+        self.ring.fill(slot, head);
         self.ring.publish(slot, &segments[..count]);
         Ok(slot)
     }
@@ -319,7 +319,6 @@ impl<B: Buffer> Queue<B> {
 
     /// Frees a slot that the device does not have, and returns its data.
     fn release(&mut self, slot: u16) -> Data<B> {
-        self.ring.clear_tail(slot);
         let place = &mut self.slots[usize::from(slot)];
         place.state = State::Free;
         place.next = self.free.replace(slot);

@@ -119,7 +119,7 @@ impl Ring {
         let records = (used + 6 + 8 * count).next_multiple_of(LINE);
         let table = usize::from(segments) * DESCRIPTOR * usize::from(indirect);
         let record = (table + head).next_multiple_of(LINE);
-        let mut ring = Ring {
+        Ring {
             memory: Memory::zeroed(records + usize::from(slots) * record),
             entries,
             stride,
@@ -136,9 +136,7 @@ impl Ring {
             looked: 0,
             consumed: 0,
             returned: 0,
-        };
-        (0..slots).for_each(|slot| ring.clear_tail(slot));
-        ring
+        }
     }
 
     /// How many requests fit.
@@ -175,15 +173,14 @@ impl Ring {
         self.used - self.tail * (usize::from(slot) + 1)
     }
 
-    /// Fills a slot's head. The device does not have the slot.
-    pub(super) fn fill_head(&mut self, slot: u16, bytes: &[u8]) {
-        self.memory.write(self.head_at(slot), bytes);
-    }
-
-    /// Has a slot's tail be what no device writes. The device does not have the slot.
-    pub(super) fn clear_tail(&mut self, slot: u16) {
-        let bytes = [0xff; MAX_TAIL];
-        self.memory.write(self.tail_at(slot), &bytes[..self.tail]);
+    /// Fills a slot's head, and has its tail be what no device writes. The device does not have the slot.
+    ///
+    /// The tail now, and not when the last one was read: the line in which it lies is the device's then, and whatever orders memory next, such as a lock
+    /// that is released, would wait for it. Here it comes together with those of the record and of the available ring.
+    pub(super) fn fill(&mut self, slot: u16, head: &[u8]) {
+        let tail = [0xff; MAX_TAIL];
+        self.memory.write(self.tail_at(slot), &tail[..self.tail]);
+        self.memory.write(self.head_at(slot), head);
     }
 
     /// Reads a slot's tail. The device does not have the slot.

@@ -27,6 +27,8 @@ pub(crate) struct Queue {
     event: u64,
     /// Where the driver says how much it has made available.
     index: Gpa,
+    /// What the last request's first descriptor leads to: its table, or its first buffer.
+    last: Gpa,
     pub counts: Counts,
 }
 
@@ -70,6 +72,7 @@ impl Queue {
             vcpu: setup.vcpu,
             event,
             index: Gpa(setup.available.0.wrapping_add(2)),
+            last: setup.descriptors,
             counts: Counts::default(),
         })
     }
@@ -94,6 +97,8 @@ impl Queue {
         if index.load(Ordering::Acquire) == self.ring.next_avail() {
             return Ok(false);
         }
+        // Many a driver uses again what was answered last: it comes while the ring's entry does.
+        self.memory.expect(self.last);
         let most = usize::from(self.ring.size());
         let mut available = self.ring.iter(self.memory.own()).map_err(|_| BAD_INDEX)?;
         let Some(descriptors) = available.next() else {
@@ -101,6 +106,9 @@ impl Queue {
         };
         chain.copy_from(descriptors, most)?;
         self.expect_next(index.load(Ordering::Relaxed));
+        if let Ok(place) = self.described(chain.head) {
+            self.last = place;
+        }
         chain.taken = host_tsc();
         Ok(true)
     }
@@ -118,15 +126,18 @@ impl Queue {
             .0
             .wrapping_add(2)
             .wrapping_add(2 * u64::from(place));
-        let descriptor = self.memory.word16(Gpa(entry)).and_then(|head| {
-            let head = u64::from(head.load(Ordering::Relaxed));
-            let table = self.ring.desc_table();
-            self.memory
-                .word64(Gpa(table.wrapping_add(head.wrapping_mul(DESCRIPTOR))))
-        });
-        if let Ok(address) = descriptor {
-            self.memory.expect(Gpa(address.load(Ordering::Relaxed)));
+        let head = self.memory.word16(Gpa(entry));
+        let head = head.map(|head| head.load(Ordering::Relaxed));
+        if let Ok(place) = head.and_then(|head| self.described(head)) {
+            self.memory.expect(place);
         }
+    }
+
+    /// Where a descriptor of the queue's table leads to, as it is now.
+    fn described(&self, number: u16) -> Result<Gpa, Status> {
+        let table = self.ring.desc_table();
+        let at = table.wrapping_add(u64::from(number).wrapping_mul(DESCRIPTOR));
+        Ok(Gpa(self.memory.word64(Gpa(at))?.load(Ordering::Relaxed)))
     }
 
     /// Gives the request that [`pop`](Queue::pop) took last back: the next `pop` takes it again. For a device that cannot serve it now.
