@@ -2,13 +2,16 @@
 
 use super::Ground;
 use super::block::Run;
+use super::floor::disk::Way;
 use super::floor::program::Program;
 use super::floor::{bare, disk, loopback, system, threads as pair};
+use super::host::Cores;
 use super::signals::Signals;
 use super::web::Web;
 use crate::config::{self, Config};
 use crate::gauge::Gauge;
 use crate::{End, Error, Vm};
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,13 +67,28 @@ pub fn pread(_: &Ground) -> Result<Subject, Error> {
 }
 
 pub fn disk_one(ground: &Ground) -> Result<Subject, Error> {
-    let (file, cores) = (disk::image()?, ground.cores);
-    Ok(Subject::new(move |run| disk::one(run, &file, cores)))
+    disk_ring(ground, disk::one, Way::Call)
 }
 
 pub fn disk_many(ground: &Ground) -> Result<Subject, Error> {
+    disk_ring(ground, disk::many, Way::Call)
+}
+
+pub fn disk_one_mapped(ground: &Ground) -> Result<Subject, Error> {
+    disk_ring(ground, disk::one, Way::Mapped)
+}
+
+pub fn disk_many_mapped(ground: &Ground) -> Result<Subject, Error> {
+    disk_ring(ground, disk::many, Way::Mapped)
+}
+
+fn disk_ring(
+    ground: &Ground,
+    read: fn(&mut Run, &File, Way, Cores) -> Result<(), Error>,
+    way: Way,
+) -> Result<Subject, Error> {
     let (file, cores) = (disk::image()?, ground.cores);
-    Ok(Subject::new(move |run| disk::many(run, &file, cores)))
+    Ok(Subject::new(move |run| read(run, &file, way, cores)))
 }
 
 pub fn pipes(ground: &Ground) -> Result<Subject, Error> {

@@ -1,7 +1,6 @@
 //! What a queue did.
 
 use super::Chain;
-use crate::clock::host_tsc;
 use crate::distribution::Distribution;
 use crate::histogram::Histogram;
 use std::ops::AddAssign;
@@ -27,9 +26,9 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// A request is answered now, with so many bytes for the guest.
-    pub fn answer(&mut self, chain: &Chain, written: u32) {
-        let ticks = host_tsc().saturating_sub(chain.taken);
+    /// A request is answered, with so many bytes for the guest. `now`: in TSC ticks.
+    pub fn answer(&mut self, chain: &Chain, written: u32, now: u64) {
+        let ticks = now.saturating_sub(chain.taken);
         self.requests = self.requests.wrapping_add(1);
         self.from_guest = self.from_guest.wrapping_add(chain.readable_bytes());
         self.to_guest = self.to_guest.wrapping_add(written.into());

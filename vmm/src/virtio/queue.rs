@@ -29,6 +29,8 @@ pub(crate) struct Queue {
     index: Gpa,
     /// What the last request's first descriptor leads to: its table, or its first buffer.
     last: Gpa,
+    /// When the last request was answered, in TSC ticks, if the driver has not been told yet; 0 otherwise.
+    answered: u64,
     pub counts: Counts,
 }
 
@@ -73,6 +75,7 @@ impl Queue {
             event,
             index: Gpa(setup.available.0.wrapping_add(2)),
             last: setup.descriptors,
+            answered: 0,
             counts: Counts::default(),
         })
     }
@@ -109,7 +112,11 @@ impl Queue {
         if let Ok(place) = self.described(chain.head) {
             self.last = place;
         }
-        chain.taken = host_tsc();
+        // One request after the other: the answer to that one was now.
+        chain.taken = match std::mem::take(&mut self.answered) {
+            0 => host_tsc(),
+            answered => answered,
+        };
         Ok(true)
     }
 
@@ -154,7 +161,8 @@ impl Queue {
         self.ring
             .add_used(self.memory.own(), chain.head, written)
             .map_err(|_| BAD_MEMORY)?;
-        self.counts.answer(chain, written);
+        self.answered = host_tsc();
+        self.counts.answer(chain, written, self.answered);
         Ok(())
     }
 
@@ -163,6 +171,7 @@ impl Queue {
     /// # Errors
     /// [`Broken`].
     pub fn announce(&mut self) -> Result<(), Broken> {
+        self.answered = 0;
         let wanted = self.ring.needs_notification(self.memory.own());
         if wanted.map_err(|_| BAD_MEMORY)? {
             self.counts.events = self.counts.events.wrapping_add(1);

@@ -6,7 +6,7 @@
 use super::super::block::Run;
 use super::super::host::{Cores, pin, this_thread};
 use crate::Error;
-use crate::memory::{Memory, Vectors};
+use crate::memory::{MappedFile, Memory, Vectors};
 use hypercall_abi::Gpa;
 use hypercall_abi::map::RAM_BASE;
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -31,6 +31,15 @@ const SIZE: u16 = 64;
 const HEADERS: u64 = RAM_BASE;
 const STATUSES: u64 = RAM_BASE + 0x1000;
 const DATA: u64 = RAM_BASE + 0x10_0000;
+
+/// How the device's end comes by the data.
+#[derive(Clone, Copy)]
+pub enum Way {
+    /// By a system call.
+    Call,
+    /// Out of a mapping of the file, as our disk does where it is in memory (`virtio::block`).
+    Mapped,
+}
 
 /// An image in memory, every byte of which is there.
 pub fn image() -> Result<File, Error> {
@@ -101,8 +110,8 @@ impl<T: Default> Entries<T> {
 }
 
 /// Reads by another thread, one after the other.
-pub fn one(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
-    with_device(file, cores, |driver| {
+pub fn one(run: &mut Run, file: &File, way: Way, cores: Cores) -> Result<(), Error> {
+    with_device(file, way, cores, |driver| {
         run.over(|| {
             driver.offer(0);
             driver.next();
@@ -111,8 +120,8 @@ pub fn one(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
 }
 
 /// Reads by another thread, of which as many are in flight as in the guest. A round ends the oldest and begins another one.
-pub fn many(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
-    with_device(file, cores, |driver| {
+pub fn many(run: &mut Run, file: &File, way: Way, cores: Cores) -> Result<(), Error> {
+    with_device(file, way, cores, |driver| {
         (0..DEPTH).for_each(|slot| driver.offer(slot));
         run.over(|| {
             if let Some(slot) = driver.next() {
@@ -123,7 +132,12 @@ pub fn many(run: &mut Run, file: &File, cores: Cores) -> Result<(), Error> {
 }
 
 /// Does something with a ring that is served on the second processor; what is in flight then is waited for.
-fn with_device(file: &File, cores: Cores, drive: impl FnOnce(&mut Driver)) -> Result<(), Error> {
+fn with_device(
+    file: &File,
+    way: Way,
+    cores: Cores,
+    drive: impl FnOnce(&mut Driver),
+) -> Result<(), Error> {
     let ring = Ring {
         memory: Arc::new(Memory::new(8 << 20)?),
         descriptors: (0..DEPTH).map(|_| Default::default()).collect(),
@@ -136,7 +150,7 @@ fn with_device(file: &File, cores: Cores, drive: impl FnOnce(&mut Driver)) -> Re
         let device = scope.spawn(|| {
             pin(this_thread(), &[cores.second]);
             there.wait();
-            ring.serve(file)
+            ring.serve(file, way)
         });
         there.wait(); // asleep: it begins on this processor
         let mut driver = Driver {
@@ -213,8 +227,9 @@ impl Driver<'_> {
 
 impl Ring {
     /// The device: answers until it is over.
-    fn serve(&self, file: &File) -> io::Result<()> {
+    fn serve(&self, file: &File, way: Way) -> io::Result<()> {
         let refused = || io::Error::from(io::ErrorKind::InvalidData);
+        let mapped = MappedFile::new(file.as_fd(), IMAGE)?;
         let mut vectors = Vectors::default();
         let mut served = 0_u16;
         while !self.over.load(Ordering::Acquire) {
@@ -236,7 +251,12 @@ impl Ring {
             let all = [data].into_iter();
             let gathered = vectors.gather(&self.memory, all, 0, data.1.into());
             gathered.map_err(|_| refused())?;
-            vectors.read(file.as_fd(), header[1] * 512)?;
+            let at = header[1] * 512;
+            match way {
+                Way::Call => drop(vectors.read(file.as_fd(), at)?),
+                Way::Mapped if mapped.read(at, &vectors) => {}
+                Way::Mapped => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
             self.memory.write(status, &[0]).map_err(|_| refused())?;
             if let Some([id, len]) = self.used.entry(served) {
                 id.store(slot.into(), Ordering::Relaxed);

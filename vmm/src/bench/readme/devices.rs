@@ -22,15 +22,19 @@ pub(super) const DEVICES: &[Device] = &[
         name: "disk: read 4 KiB, one at a time",
         row: "disk/1",
         alone: &[
-            ("floor/disk/1", "two threads on such a ring"),
             ("floor/pread", "`pread`"),
+            ("floor/disk/1", "two threads on such a ring that `pread`"),
+            ("floor/mapped/1", "two that copy from a mapping, as it does"),
         ],
         trapped: Some("disk/ata"),
     },
     Device {
         name: "disk: read 4 KiB, 32 in flight",
         row: "disk/32",
-        alone: &[("floor/disk", "two threads on such a ring")],
+        alone: &[
+            ("floor/disk", "two threads on such a ring that `pread`"),
+            ("floor/mapped", "two that copy from a mapping, as it does"),
+        ],
         trapped: Some("disk/ata"),
     },
     Device {

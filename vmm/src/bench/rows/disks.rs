@@ -10,20 +10,20 @@ pub(super) const ROWS: &[Row] = &[
         name: "disk/1",
         operation: "read 4 KiB from a disk",
         mechanism: "virtio, one at a time",
-        against: &["floor/pread", "floor/disk/1", "disk/ata"],
+        against: &["floor/pread", "floor/disk/1", "floor/mapped/1", "disk/ata"],
         place: Place::GuestPair(Setup::Auto, "disk/1"),
         explain: "The guest reads a block of a disk whose file is in memory and waits for it, as a program without tasks does. The host looks at the \
-                  ring while it is busy, so that nothing traps. Its floors are this process reading the same from such a file, one thread and no ring, and two threads of it with the same ring \
-                  between them: what is between the two is the way to the other processor and back.",
+                  ring while it is busy, so that nothing traps, and copies the block out of a mapping of the file. Its floors are this process reading the same by \
+                  `pread`, one thread and no ring, and two threads of it with the same ring between them, of which one reads by `pread`, or copies as the host does.",
         ..CALL
     },
     Row {
         name: "disk/32",
         operation: "read 4 KiB from a disk",
         mechanism: "virtio, 32 in flight",
-        against: &["floor/disk", "disk/ata"],
+        against: &["floor/disk", "floor/mapped", "disk/ata"],
         place: Place::GuestPair(Setup::Auto, "disk/32"),
-        explain: "The same with 32 reads in flight: each that has ended is followed by another one. Its floor is two threads of this process with the same \
+        explain: "The same with 32 reads in flight: each that has ended is followed by another one. Its floors are two threads of this process with the same \
                   ring between them. Kicks and events together are at most one for a hundred reads, which a test asserts.",
         ..CALL
     },
@@ -51,7 +51,7 @@ pub(super) const ROWS: &[Row] = &[
         mechanism: "a disk's ring, 1 deep",
         place: Place::HostPair(subject::disk_one),
         explain: "Two threads of this process, each on its processor: one makes a request of 4 KiB in a split virtqueue and looks until it is answered, the \
-                  other reads it from a file in memory. No hypervisor: the limit of any disk that another processor serves one request at a time.",
+                  other reads it from a file in memory by `pread`. No hypervisor: the limit of any disk that another processor serves by system calls, one request at a time.",
         ..FLOOR
     },
     Row {
@@ -60,6 +60,22 @@ pub(super) const ROWS: &[Row] = &[
         mechanism: "a disk's ring, 32 deep",
         place: Place::HostPair(subject::disk_many),
         explain: "The same with 32 requests in flight.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/mapped/1",
+        operation: "floors",
+        mechanism: "the same, mapped",
+        place: Place::HostPair(subject::disk_one_mapped),
+        explain: "As the ring 1 deep, but the block is copied out of a mapping of the file: the limit of any disk that another processor serves one request at a time.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/mapped",
+        operation: "floors",
+        mechanism: "the same, mapped, 32 deep",
+        place: Place::HostPair(subject::disk_many_mapped),
+        explain: "The same with 32 requests in flight. It checks, limits, counts and times nothing.",
         ..FLOOR
     },
 ];
