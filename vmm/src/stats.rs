@@ -64,6 +64,10 @@ pub struct DeviceStats {
     pub requests: u64,
     /// What went nowhere: packets of a network card, either way, that were too short, too long, too many, or had no link.
     pub dropped: u64,
+    /// Requests of a disk that the host could not do. Their drivers were told.
+    pub failed: u64,
+    /// Why it could not do the first of them, in words.
+    pub failure: Option<String>,
     /// How often a doorbell woke the host for it.
     pub kicks: u64,
     /// How often it told the guest.

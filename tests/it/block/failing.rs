@@ -41,6 +41,14 @@ fn what_a_truncated_file_has_lost_is_an_error() {
         file.write_all_at(&[0x77; 512], 512).unwrap();
     });
     finished.passed();
+    let [disk] = &finished.outcome.stats.devices[..] else {
+        panic!("{:?}", finished.outcome.stats.devices)
+    };
+    assert!(0 < disk.failed && disk.failed < disk.requests, "{disk:?}");
+    assert_eq!(
+        disk.failure.as_deref(),
+        Some("the file is shorter than it was")
+    );
     assert_eq!(
         image.as_file().metadata().unwrap().len(),
         32 * 512,

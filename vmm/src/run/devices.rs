@@ -1,6 +1,7 @@
 //! Devices in reports: lines of the table for people, and the objects of the summary for programs.
 
 use super::table::length;
+use crate::Config;
 use crate::stats::DeviceStats;
 use hypercall_abi::device::kind;
 use serde::Serialize;
@@ -41,12 +42,37 @@ pub(super) fn write(text: &mut String, all: &[DeviceStats]) -> std::fmt::Result 
         if device.dropped != 0 {
             write!(text, "  ({} dropped)", device.dropped)?;
         }
+        if let Some(why) = &device.failure {
+            write!(text, "  ({} failed, first: {why})", device.failed)?;
+        }
         if let Some(why) = device.broken {
             write!(text, "  (broken: {why})")?;
         }
         writeln!(text)?;
     }
     Ok(())
+}
+
+/// A line for each device for which the host could not do what it was asked: whoever looks after the host should know, whatever the guest makes of it.
+pub(super) fn failures(config: &Config, all: &[DeviceStats]) -> String {
+    let failed = all.iter().filter(|device| device.failed != 0);
+    let line = |device: &DeviceStats| {
+        let path = config.disks.iter().find(|disk| disk.name == device.name);
+        let place = path.map_or(String::new(), |disk| format!(" ({})", disk.path.display()));
+        let requests = if device.failed == 1 {
+            "request"
+        } else {
+            "requests"
+        };
+        format!(
+            "trapless: {} {}{place}: the host could not do {} {requests}, the first for this: {}\n",
+            kind_name(device.kind),
+            device.name,
+            device.failed,
+            device.failure.as_deref().unwrap_or("not known"),
+        )
+    };
+    failed.map(line).collect()
 }
 
 /// A number of bytes in the unit that suits it.
@@ -71,6 +97,8 @@ pub(super) struct Device {
     name: String,
     requests: u64,
     dropped: u64,
+    failed: u64,
+    failure: Option<String>,
     kicks: u64,
     events: u64,
     from_guest: u64,
@@ -90,6 +118,8 @@ impl Device {
             name: stats.name.clone(),
             requests: stats.requests,
             dropped: stats.dropped,
+            failed: stats.failed,
+            failure: stats.failure.clone(),
             kicks: stats.kicks,
             events: stats.events,
             from_guest: stats.from_guest,
@@ -131,6 +161,8 @@ mod tests {
             DeviceStats {
                 kind: kind::BLOCK,
                 name: "data".into(),
+                failed: 3,
+                failure: Some("no room".into()),
                 broken: Some("a chain loops"),
                 ..DeviceStats::default()
             },
@@ -150,11 +182,23 @@ mod tests {
             text,
             "devices                       requests       p50       p99       max |    kicks  events        out        in\n\
              \x20 rng                                4   1100 ns         -   3000 ns |        2       3        0 B    10 KiB\n\
-             \x20 disk data                          0         -         -         - |        0       0        0 B       0 B  (broken: a chain loops)\n"
+             \x20 disk data                          0         -         -         - |        0       0        0 B       0 B  (3 failed, first: no room)  (broken: a chain loops)\n"
         );
         text.clear();
         write(&mut text, &devices()[2..]).unwrap();
         assert_eq!(text, "");
+    }
+
+    #[test]
+    fn what_the_host_could_not_do_is_said_with_its_place() {
+        let mut config = Config::new(crate::config::Image::File("g".into()));
+        let disk = crate::config::Disk::new("data", "/images/data.img".into());
+        config.disks.push(disk);
+        assert_eq!(
+            failures(&config, &devices()),
+            "trapless: disk data (/images/data.img): the host could not do 3 requests, the first for this: no room\n"
+        );
+        assert_eq!(failures(&config, &devices()[2..]), "");
     }
 
     #[test]
@@ -164,12 +208,12 @@ mod tests {
             json!([Device::of(rng), Device::of(disk)]),
             json!([
                 {
-                    "kind": "rng", "name": "rng", "requests": 4, "dropped": 0, "kicks": 2, "events": 3,
+                    "kind": "rng", "name": "rng", "requests": 4, "dropped": 0, "failed": 0, "failure": null, "kicks": 2, "events": 3,
                     "from_guest": 0, "to_guest": 10_240,
                     "mean_ns": 1500, "p50_ns": 1100, "p99_ns": null, "max_ns": 3000, "broken": null,
                 },
                 {
-                    "kind": "disk", "name": "data", "requests": 0, "dropped": 0, "kicks": 0, "events": 0,
+                    "kind": "disk", "name": "data", "requests": 0, "dropped": 0, "failed": 3, "failure": "no room", "kicks": 0, "events": 0,
                     "from_guest": 0, "to_guest": 0, "mean_ns": null, "p50_ns": null, "p99_ns": null, "max_ns": null, "broken": "a chain loops",
                 },
             ])

@@ -49,6 +49,7 @@ pub fn run(config: &Config, options: &Options) -> Result<u8, Error> {
     }
     let ended = ended?;
     let mut text = ended.report(&config);
+    text.push_str(&devices::failures(&config, &ended.outcome.stats.devices));
     if options.stats {
         text.push_str(&table::render(&ended.outcome.stats));
     }

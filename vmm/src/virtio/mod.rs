@@ -92,6 +92,11 @@ pub(crate) trait Device: Send {
         Ok(more)
     }
 
+    /// How many requests the host could not do, and why not the first of them.
+    fn failures(&self) -> (u64, Option<String>) {
+        (0, None)
+    }
+
     /// Its configuration space, if that is another than when it was asked last.
     fn changed(&mut self) -> Option<&[u8]> {
         None

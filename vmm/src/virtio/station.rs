@@ -242,6 +242,7 @@ impl Station {
     /// What the device did until now.
     pub fn stats(&self, ns_per_tick: f64) -> DeviceStats {
         let counts = self.counts();
+        let (failed, failure) = self.device.failures();
         // A conversion from `f64` saturates.
         let time = |ticks: u64| Duration::from_nanos((ticks as f64 * ns_per_tick) as u64);
         DeviceStats {
@@ -249,6 +250,8 @@ impl Station {
             name: self.identity.name.clone(),
             requests: counts.requests,
             dropped: counts.dropped,
+            failed,
+            failure,
             kicks: counts.kicks,
             events: counts.events,
             from_guest: counts.from_guest,

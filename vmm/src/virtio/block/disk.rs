@@ -2,6 +2,7 @@
 //!
 //! Its size is what it was when it was opened. What goes away later is an error for who asks for it, and does not come back by being written.
 
+use super::failures::Failures;
 use super::lock::lock;
 use super::request::{Bounds, Request, SECTOR, Status};
 use super::resident::Resident;
@@ -41,6 +42,7 @@ pub(crate) struct Disk {
     /// What of it can be read without a system call.
     resident: Option<Resident>,
     is_device: bool,
+    failures: Failures,
 }
 
 /// The same file past the page cache, and the alignment that needs.
@@ -113,8 +115,19 @@ impl Disk {
         };
         match done.and_then(durable) {
             Ok(()) => Status::Ok,
-            Err(_) => Status::Failed,
+            Err(error) => self.fail(&error),
         }
+    }
+
+    /// A request's status where the host could not do it.
+    pub(super) fn fail(&self, error: &io::Error) -> Status {
+        self.failures.note(error);
+        Status::Failed
+    }
+
+    /// How many requests the host could not do, and why not the first of them.
+    pub(super) fn failures(&self) -> (u64, Option<String>) {
+        self.failures.so_far()
     }
 
     fn read(&self, vectors: &mut Vectors, at: u64) -> io::Result<()> {
@@ -276,6 +289,7 @@ fn open(config: &config::Disk) -> Result<Disk, String> {
         physical: physical.max(block),
         writethrough: config.cache == Cache::Writethrough,
         is_device,
+        failures: Failures::default(),
     })
 }
 

@@ -188,6 +188,8 @@ fn what_a_truncated_file_has_lost_fails_and_stays_lost() {
         disk.perform(zero, &mut Vectors::default(), false),
         Status::Failed
     );
+    let shorter = "the file is shorter than it was".to_owned();
+    assert_eq!(disk.failures(), (4, Some(shorter)));
     assert_eq!(guest.write(&disk, 0, 512), Status::Ok);
     assert_eq!(std::fs::metadata(file.path()).unwrap().len(), 32 * 512);
     assert_eq!(disk.bounds.capacity, 64 * 512, "a driver was told so");

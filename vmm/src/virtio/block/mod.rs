@@ -4,6 +4,7 @@
 //! `cache = "writethrough"` always, it also survives the end of the host.
 
 mod disk;
+mod failures;
 #[cfg(test)]
 pub(crate) mod fuzz;
 mod lock;
@@ -241,7 +242,7 @@ impl Block {
                 ErrorKind::Interrupted | ErrorKind::WouldBlock => {
                     self.disk.perform(request, vectors, durable)
                 }
-                _ => Status::Failed,
+                _ => self.disk.fail(&error),
             },
             (_, None) => Status::Failed,
         }
@@ -340,6 +341,10 @@ impl Device for Block {
         }
         self.tell(queues)?;
         Ok(landed || took)
+    }
+
+    fn failures(&self) -> (u64, Option<String>) {
+        self.disk.failures()
     }
 
     fn arm(&mut self, queues: &mut Queues) -> Result<bool, Broken> {
