@@ -36,6 +36,8 @@ pub struct Card {
     device: Device,
     mac: [u8; 6],
     mtu: usize,
+    /// Whether a network stack has asked for the link.
+    asked: bool,
 }
 
 /// Why a card cannot be used.
@@ -121,6 +123,7 @@ impl Card {
             device: setup.start()?,
             mac,
             mtu: mtu.into(),
+            asked: false,
         };
         card.inbound.queue.with(Queue::kick);
         Ok(card)
@@ -336,6 +339,10 @@ impl Driver for Card {
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Room<'_>> {
+        // `embassy-net` sends before it asks for the link, and begins anew when it finds one: it would ask for an address twice.
+        if !self.asked {
+            return None;
+        }
         match self.outbound.poll_room(context) {
             Poll::Ready(Ok(())) => Some(Room {
                 outbound: &mut self.outbound,
@@ -345,7 +352,11 @@ impl Driver for Card {
     }
 
     // A change wakes whoever waits for a frame: that is what a queue's `arm` does.
-    fn link_state(&mut self, _: &mut Context<'_>) -> LinkState {
+    fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
+        if !core::mem::replace(&mut self.asked, true) {
+            // What was not sent until now.
+            context.waker().wake_by_ref();
+        }
         match self.has_link() {
             true => LinkState::Up,
             false => LinkState::Down,

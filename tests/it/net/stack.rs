@@ -81,6 +81,20 @@ impl Device for Wired {
     }
 }
 
+/// A server that takes two questions at once for one may answer the first alone, which then nobody waits for any more.
+#[test]
+fn a_stack_asks_for_its_address_once() {
+    require_kvm!();
+    Wire::new().run(&["dhcp"], |mut peer| {
+        let frames = std::iter::from_fn(|| peer.try_receive());
+        // IPv4, UDP, to the port of DHCP servers.
+        let asks = |frame: &Vec<u8>| {
+            frame[12..14] == [8, 0] && frame[23] == 17 && frame[36..38] == [0, 67]
+        };
+        assert_eq!(frames.filter(asks).count(), 1);
+    });
+}
+
 #[test]
 fn tcp_carries_what_was_written() {
     require_kvm!();

@@ -30,6 +30,7 @@ async fn main(spawner: Spawner) {
         "link" => frames::link(card).await,
         "outbound" => outbound::outbound(card, spawner, number(2) as u16).await,
         "tcp" => stack::tcp(card, spawner).await,
+        "dhcp" => stack::dhcp(card, spawner).await,
         "stack-link" => stack::link(card, spawner).await,
         other => panic!("no case is called {other:?}"),
     }

@@ -6,6 +6,7 @@ use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{
     Config, IpAddress, IpEndpoint, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
 };
+use embassy_time::{Duration, with_timeout};
 use guest_sdk::executor::Spawner;
 use guest_sdk::net::Card;
 use guest_sdk::{env, println, random};
@@ -64,6 +65,13 @@ pub async fn link(card: Card, spawner: Spawner) {
         stack.wait_link_down().await;
         println!("down");
     }
+}
+
+/// Asks for an address, and gives up after a second.
+pub async fn dhcp(card: Card, spawner: Spawner) {
+    let stack = run(card, spawner, Config::dhcpv4(Default::default()));
+    let configured = with_timeout(Duration::from_secs(1), stack.wait_config_up());
+    assert!(configured.await.is_err(), "nobody answers");
 }
 
 /// A stack with the address that the second argument says.
