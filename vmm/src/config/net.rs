@@ -63,7 +63,7 @@ pub enum Link {
 pub(super) struct NetTable {
     name: Option<Value<DeviceName>>,
     mac: Option<Value<MacAddress>>,
-    mtu: Option<Mtu>,
+    mtu: Option<toml::Spanned<Mtu>>,
     tap: Option<Value<TapName>>,
     stream: Option<toml::Spanned<Stream>>,
     user: Option<toml::Spanned<User>>,
@@ -100,19 +100,19 @@ impl NetTable {
             (Some(_), None, Some(_)) => return Err(one_thing(user_place, "tap", "user")),
             (None, Some(_), Some(_)) => return Err(one_thing(user_place, "stream", "user")),
         };
-        let mtu = self.mtu.map(|mtu| mtu.0);
-        if let (Link::User(_), Some(..LEAST_MTU)) = (&link, mtu) {
+        let mtu = self.mtu.map(|mtu| (mtu.span(), mtu.into_inner().0));
+        if let (Link::User(_), Some((at, ..LEAST_MTU))) = (&link, &mtu) {
             let problem = format!(
                 "with user-mode networking a card's packets have at least {LEAST_MTU} bytes; write mtu = {LEAST_MTU} or more, or remove `mtu`"
             );
-            return Err((user_place, problem));
+            return Err((at.clone(), problem));
         }
         let name = self
             .name
             .map_or_else(|| format!("net{index}"), |name| name.value);
         Ok(Net {
             mac: self.mac.map(|mac| mac.value),
-            mtu,
+            mtu: mtu.map(|(_, mtu)| mtu),
             ops_per_second: self.ops_per_second.map(|rate| rate.0),
             bytes_per_second: self.bytes_per_second.map(|rate| rate.0),
             ..Net::new(&name, link)
