@@ -2,7 +2,7 @@
 
 use super::Console;
 use super::leaf::{DeviceName, Leaf};
-use super::rate::Rate;
+use super::rate::{ByteRate, Rate};
 use super::read::{Table, Value};
 use super::target::Target;
 use super::tree::Wrong;
@@ -71,7 +71,7 @@ pub(super) struct ConsoleTable {
     name: Option<Value<DeviceName>>,
     to: Option<Spanned<Target>>,
     ops_per_second: Option<Spanned<Rate>>,
-    bytes_per_second: Option<Spanned<Rate>>,
+    bytes_per_second: Option<Spanned<ByteRate>>,
 }
 
 impl Default for ConsoleTables {
@@ -123,9 +123,10 @@ impl ConsoleTables {
                     ports.push(port(name, table, base)?);
                 }
                 None if console.is_none() => {
-                    if let Some(rate) = table.ops_per_second.or(table.bytes_per_second) {
+                    let bytes = table.bytes_per_second.map(|rate| rate.span());
+                    if let Some(at) = table.ops_per_second.map(|rate| rate.span()).or(bytes) {
                         let problem = "the console that calls write to has no limits, but a port can; write name = \"NAME\" to make it one, or remove the key";
-                        return Err((rate.span(), problem.to_owned()));
+                        return Err((at, problem.to_owned()));
                     }
                     console = Some(boot(table.to, base)?);
                 }

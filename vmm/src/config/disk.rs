@@ -1,7 +1,7 @@
 //! Disks: the `[[disk]]` tables.
 
 use super::leaf::{BackendName, CacheName, DeviceName, FilePath, SerialNumber};
-use super::rate::Rate;
+use super::rate::{ByteRate, Rate};
 use super::read::Value;
 use super::tree::Wrong;
 use std::io::ErrorKind;
@@ -110,7 +110,7 @@ pub(super) struct DiskTable {
     serial: Option<Value<SerialNumber>>,
     backend: Option<Value<BackendName>>,
     ops_per_second: Option<Rate>,
-    bytes_per_second: Option<Rate>,
+    bytes_per_second: Option<ByteRate>,
 }
 
 impl DiskTable {

@@ -58,7 +58,7 @@
 //! | | `poll_percent` | 1 to 100: see [`Limits::poll_percent`] | 100 |
 //! | | `calls` | an array of the granted [call classes](hypercall_abi::class) beside `core` | all |
 //!
-//! Paths are relative to the file's directory.
+//! Paths are relative to the file's directory. Every `bytes_per_second` is a number or a size, such as `65536` or `"64KiB"`.
 
 mod console;
 mod disk;

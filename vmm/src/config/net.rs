@@ -2,7 +2,7 @@
 
 use super::leaf::{DeviceName, FilePath, Leaf};
 use super::mtu::Mtu;
-use super::rate::Rate;
+use super::rate::{ByteRate, Rate};
 use super::read::Value;
 use super::tree::Wrong;
 use super::user::{LEAST_MTU, User, UserNetwork};
@@ -68,7 +68,7 @@ pub(super) struct NetTable {
     stream: Option<toml::Spanned<Stream>>,
     user: Option<toml::Spanned<User>>,
     ops_per_second: Option<Rate>,
-    bytes_per_second: Option<Rate>,
+    bytes_per_second: Option<ByteRate>,
 }
 
 impl NetTable {

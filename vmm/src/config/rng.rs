@@ -1,6 +1,6 @@
 //! The device for random numbers: `rng` of `[machine]`.
 
-use super::rate::Rate;
+use super::rate::{ByteRate, Rate};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -24,7 +24,7 @@ pub(super) enum RngKey {
 #[serde(deny_unknown_fields)]
 pub(super) struct RngTable {
     ops_per_second: Option<Rate>,
-    bytes_per_second: Option<Rate>,
+    bytes_per_second: Option<ByteRate>,
 }
 
 impl RngKey {

@@ -1,7 +1,7 @@
 //! Sockets between guest and host: `[[vsock]]`.
 
 use super::leaf::{DeviceName, FilePath};
-use super::rate::Rate;
+use super::rate::{ByteRate, Rate};
 use super::read::Value;
 use super::tree::Wrong;
 use hypercall_abi::vsock::FIRST_GUEST_CID;
@@ -54,7 +54,7 @@ pub(super) struct VsockTable {
     cid: Option<Cid>,
     path: Option<Value<FilePath>>,
     ops_per_second: Option<Rate>,
-    bytes_per_second: Option<Rate>,
+    bytes_per_second: Option<ByteRate>,
 }
 
 impl VsockTable {

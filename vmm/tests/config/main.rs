@@ -196,6 +196,35 @@ fn consoles_have_names_or_are_the_only_one_without() {
 }
 
 #[test]
+fn bytes_in_a_second_are_a_number_or_a_size() {
+    for (written, bytes) in [
+        ("65536", 65536),
+        ("\"64KiB\"", 65536),
+        ("\"2 GiB\"", 2 << 30),
+        ("\"10000000000GiB\"", i64::MAX as u64),
+    ] {
+        let text = format!(
+            "[guest]\nimage = \"Cargo.toml\"\n[machine]\nrng = {{ bytes_per_second = {written} }}\n\
+             [[console]]\nname = \"log\"\nto = \"none\"\nbytes_per_second = {written}\n\
+             [[disk]]\npath = \"Cargo.toml\"\nbytes_per_second = {written}\n\
+             [[net]]\nuser = true\nbytes_per_second = {written}\n\
+             [[vsock]]\npath = \"vsock\"\nbytes_per_second = {written}\n"
+        );
+        let config = parse(&text).unwrap();
+        let read = [
+            config.machine.rng.as_ref().unwrap().bytes_per_second,
+            config.ports[0].bytes_per_second,
+            config.disks[0].bytes_per_second,
+            config.nets[0].bytes_per_second,
+            config.vsocks[0].bytes_per_second,
+        ];
+        assert_eq!(read, [Some(bytes); 5], "{written}");
+        let again = Config::parse(&config.to_toml(), Path::new("/nowhere/at/all.toml")).unwrap();
+        assert_eq!(again.nets, config.nets, "{written}");
+    }
+}
+
+#[test]
 fn what_is_left_out_has_its_default() {
     let mut config = parse("[guest]\nimage = \"Cargo.toml\"\n").unwrap();
     let (file, line) = config.guest.said_in.take().unwrap();
