@@ -33,6 +33,8 @@ codes! {
     FAULT = 120, "the guest faulted";
     /// The guest ran past its time limit.
     TIME_LIMIT = 124, "the guest ran past its time limit";
+    /// Stopped by SIGHUP.
+    HUNG_UP = 129, "stopped by SIGHUP (its terminal was closed)";
     /// Stopped by SIGINT.
     INTERRUPTED = 130, "stopped by SIGINT (Ctrl-C)";
     /// Stopped by SIGTERM.

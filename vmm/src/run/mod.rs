@@ -34,8 +34,8 @@ struct Ended {
 
 /// Runs a VM and returns the [code](exit) to exit with.
 ///
-/// SIGINT and SIGTERM are taken over: while the VM runs, the first asks the guest to end and the second stops it. A process runs one VM at a
-/// time this way.
+/// SIGINT, SIGTERM and, unless it is ignored, SIGHUP are taken over: while the VM runs, the first asks the guest to end and a further SIGINT or
+/// SIGTERM stops it. A process runs one VM at a time this way.
 ///
 /// # Errors
 /// What kept the VM from running, or the outcome from being written.
@@ -78,6 +78,7 @@ impl Ended {
             (End::Fault(_), _) => exit::FAULT,
             (End::Stopped(StopReason::TimeLimit), _) => exit::TIME_LIMIT,
             (End::Stopped(StopReason::Requested), Some(signals::TERMINATE)) => exit::TERMINATED,
+            (End::Stopped(StopReason::Requested), Some(signals::HANG_UP)) => exit::HUNG_UP,
             (End::Stopped(StopReason::Requested), _) => exit::INTERRUPTED,
         }
     }

@@ -99,7 +99,7 @@ fn written(name: &str, ended: &Result<Ended, Error>) -> Value {
 
 #[test]
 fn each_end_has_its_code() {
-    use signals::TERMINATE;
+    use signals::{HANG_UP, TERMINATE};
     const INTERRUPT: i32 = signal_hook::consts::SIGINT;
     let stopped = || End::Stopped(StopReason::Requested);
     for (end, signal, code) in [
@@ -115,6 +115,7 @@ fn each_end_has_its_code() {
         (End::Stopped(StopReason::TimeLimit), None, exit::TIME_LIMIT),
         (stopped(), Some(INTERRUPT), exit::INTERRUPTED),
         (stopped(), Some(TERMINATE), exit::TERMINATED),
+        (stopped(), Some(HANG_UP), exit::HUNG_UP),
     ] {
         let ended = ended(end, signal);
         assert_eq!(ended.code(), code, "{:?}", ended.outcome.end);

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 /// Ends the test it stands in where there is no KVM and the environment says to skip.
 macro_rules! require_kvm {
@@ -51,7 +52,12 @@ impl Guest {
     }
 
     fn start(&self, args: &[&str]) -> Running<'_> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_trapless"))
+        self.start_by(Command::new(env!("CARGO_BIN_EXE_trapless")), args)
+    }
+
+    /// As `start`, by a command that ends in `trapless`.
+    fn start_by(&self, mut command: Command, args: &[&str]) -> Running<'_> {
+        let mut child = command
             .args(["run", "vm.toml", "--outcome", "outcome.json"])
             .args(args)
             .current_dir(&self.directory)
@@ -217,7 +223,7 @@ fn a_guest_that_spins_or_sleeps_dies_at_its_time_limit() {
 #[test]
 fn a_signal_stops_a_guest_that_does_not_listen() {
     require_kvm!();
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
         let guest = Guest::new("signal", &guests::spin(), "[limits]\ngrace = \"1h\"");
         let ended = guest.start(&[]).line("up").signal(signal).end();
         assert_eq!(ended.code, Some(code), "{ended:?}");
@@ -260,6 +266,31 @@ fn a_second_signal_cuts_the_grace_short() {
     let ended = running.signal("TERM").end();
     assert_eq!(ended.code, Some(130), "the first one says why: {ended:?}");
     assert_eq!(ended.err, "trapless: stopped by SIGINT\n");
+}
+
+#[test]
+fn a_second_hang_up_leaves_the_guest_its_grace() {
+    require_kvm!();
+    let guest = Guest::new("hung-up", &guests::stubborn(), "[limits]\ngrace = \"1h\"");
+    let running = guest.start(&[]).line("up").signal("HUP").line("told");
+    let mut running = running.signal("HUP");
+    std::thread::sleep(Duration::from_millis(300));
+    let ended = running.child.try_wait().unwrap();
+    assert!(ended.is_none(), "{ended:?}");
+    let ended = running.signal("TERM").end();
+    assert_eq!(ended.code, Some(129), "the first one says why: {ended:?}");
+}
+
+#[test]
+fn a_hang_up_that_was_ignored_stays_ignored() {
+    require_kvm!();
+    let guest = Guest::new("nohup", &guests::polite(), "[limits]\ngrace = \"1h\"");
+    let mut nohup = Command::new("nohup");
+    nohup.arg(env!("CARGO_BIN_EXE_trapless"));
+    let running = guest.start_by(nohup, &[]).line("up").signal("HUP");
+    let ended = running.signal("INT").line("told").end();
+    assert_eq!(ended.code, Some(7), "{ended:?}");
+    assert_eq!(ended.outcome["signal"], "SIGINT", "the first that came");
 }
 
 #[test]
