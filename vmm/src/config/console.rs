@@ -1,6 +1,7 @@
 //! Consoles: the `[console]` table, or the `[[console]]` tables, which are the boot console and the ports of the virtio console.
 
 use super::Console;
+use super::claims::{Key, Part, Places};
 use super::leaf::{DeviceName, Leaf};
 use super::rate::{ByteRate, Rate};
 use super::read::{Table, Value};
@@ -107,20 +108,27 @@ impl<'de> Deserialize<'de> for ConsoleTables {
 }
 
 impl ConsoleTables {
-    /// The boot console and the ports, with relative paths resolved against `base`.
-    pub(super) fn into_consoles(self, base: &Path) -> Result<(Console, Vec<Port>), Wrong> {
+    /// The boot console and the ports, with relative paths resolved against `base`; adds the places of what they claim.
+    pub(super) fn into_consoles(
+        self,
+        base: &Path,
+        places: &mut Places,
+    ) -> Result<(Console, Vec<Port>), Wrong> {
         let tables = match self {
-            ConsoleTables::One(table) => return Ok((boot(table.to, base)?, Vec::new())),
+            ConsoleTables::One(table) => return Ok((boot(table.to, base, places)?, Vec::new())),
             ConsoleTables::Several(tables) => tables,
         };
-        let (mut console, mut ports, mut places) = (None, Vec::new(), Vec::new());
+        let (mut console, mut ports) = (None, Vec::new());
         for table in tables {
             let place = table.span();
             let mut table = table.into_inner().0;
             match table.name.take() {
                 Some(name) => {
-                    places.push(name.at.clone());
-                    ports.push(port(name, table, base)?);
+                    if ports.len() >= usize::from(MAX_PORTS) {
+                        return Err((name.at, too_many()));
+                    }
+                    let part = Part::Port(ports.len());
+                    ports.push(port(name, table, base, part, places)?);
                 }
                 None if console.is_none() => {
                     let bytes = table.bytes_per_second.map(|rate| rate.span());
@@ -128,7 +136,7 @@ impl ConsoleTables {
                         let problem = "the console that calls write to has no limits, but a port can; write name = \"NAME\" to make it one, or remove the key";
                         return Err((at, problem.to_owned()));
                     }
-                    console = Some(boot(table.to, base)?);
+                    console = Some(boot(table.to, base, places)?);
                 }
                 None => {
                     let problem = "there is a console without a name already; write name = \"NAME\" to make this one a port";
@@ -136,20 +144,17 @@ impl ConsoleTables {
                 }
             }
         }
-        let console = console.unwrap_or(Console::Stdio);
-        match check(&console, &ports) {
-            Ok(()) => Ok((console, ports)),
-            Err((index, problem)) => Err((places.swap_remove(index), problem)),
-        }
+        Ok((console.unwrap_or(Console::Stdio), ports))
     }
 }
 
 /// The console that calls write to.
-fn boot(to: Option<Spanned<Target>>, base: &Path) -> Result<Console, Wrong> {
+fn boot(to: Option<Spanned<Target>>, base: &Path, places: &mut Places) -> Result<Console, Wrong> {
     let Some(to) = to else {
         return Ok(Console::Stdio);
     };
     let place = to.span();
+    places.add(Part::Console, Key::End, place.clone());
     match to.into_inner() {
         Target::Stdio => Ok(Console::Stdio),
         Target::None => Ok(Console::None),
@@ -161,12 +166,20 @@ fn boot(to: Option<Spanned<Target>>, base: &Path) -> Result<Console, Wrong> {
     }
 }
 
-fn port(name: Value<DeviceName>, table: ConsoleTable, base: &Path) -> Result<Port, Wrong> {
+fn port(
+    name: Value<DeviceName>,
+    table: ConsoleTable,
+    base: &Path,
+    part: Part,
+    places: &mut Places,
+) -> Result<Port, Wrong> {
     let Some(to) = table.to else {
         let problem = "a port needs an end on the host; write to = \"stdio\", to = \"none\", to = { file = \"PATH\" } or to = { socket = \"PATH\" }";
         return Err((name.at, problem.to_owned()));
     };
     let place = to.span();
+    places.add(part, Key::Name, name.at);
+    places.add(part, Key::End, place.clone());
     let to = match to.into_inner() {
         Target::Stdio => PortEnd::Stdio,
         Target::None => PortEnd::None,
@@ -197,41 +210,18 @@ fn socket(place: Range<usize>, path: PathBuf) -> Result<PathBuf, Wrong> {
     }
 }
 
-/// Checks ports against each other and the console, and says which is wrong.
+fn too_many() -> String {
+    format!("a VM has at most {MAX_PORTS} ports; remove some")
+}
+
+/// Checks ports that no file describes.
 ///
 /// # Errors
-/// The port's index, and a sentence.
-pub(super) fn check(console: &Console, ports: &[Port]) -> Result<(), (usize, String)> {
-    let mut stdio = (*console == Console::Stdio).then_some("the console that calls write to");
-    for (index, port) in ports.iter().enumerate() {
-        let wrong = |problem: String| Err((index, problem));
-        if index >= usize::from(MAX_PORTS) {
-            return wrong(format!("a VM has at most {MAX_PORTS} ports; remove some"));
-        }
-        if let Err(problem) = DeviceName::read(&port.name) {
-            return wrong(problem);
-        }
-        let mut others = ports.iter().take(index);
-        if others.any(|other| other.name == port.name) {
-            return wrong(format!(
-                "another port is called {:?} too; write another name",
-                port.name
-            ));
-        }
-        let mut others = ports.iter().take(index);
-        match &port.to {
-            PortEnd::Stdio => {
-                if let Some(owner) = stdio.replace("another port") {
-                    return wrong(format!(
-                        "{owner} has standard input and output already; send one of the two elsewhere, such as the console by a [[console]] with to = \"none\""
-                    ));
-                }
-            }
-            PortEnd::Socket(_) if others.any(|other| other.to == port.to) => {
-                return wrong("another port has this socket too; write another path".to_owned());
-            }
-            _ => {}
-        }
+/// A sentence.
+pub(super) fn check(ports: &[Port]) -> Result<(), String> {
+    if ports.len() > usize::from(MAX_PORTS) {
+        return Err(too_many());
     }
-    Ok(())
+    let mut names = ports.iter().map(|port| DeviceName::read(&port.name));
+    names.try_for_each(|name| name.map(drop))
 }

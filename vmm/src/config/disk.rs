@@ -1,5 +1,6 @@
 //! Disks: the `[[disk]]` tables.
 
+use super::claims::{Key, Part, Places};
 use super::leaf::{BackendName, CacheName, DeviceName, FilePath, SerialNumber};
 use super::rate::{ByteRate, Rate};
 use super::read::Value;
@@ -114,19 +115,23 @@ pub(super) struct DiskTable {
 }
 
 impl DiskTable {
-    /// The disk of the table at `place`, which has an index among the disks.
+    /// The disk of the table at `place`, which has an index among the disks; adds the places of what it claims.
     pub(super) fn into_disk(
         self,
         index: usize,
         place: Range<usize>,
         base: &Path,
+        places: &mut Places,
     ) -> Result<Disk, Wrong> {
         let Some(path) = self.path else {
             let problem = "a disk needs a file; write path = \"PATH\"";
             return Err((place, problem.to_owned()));
         };
+        let part = Part::Disk(index);
+        places.add(part, Key::End, path.at.clone());
         let mut disk = Disk::new(&format!("disk{index}"), file(path, base)?);
         if let Some(name) = self.name {
+            places.add(part, Key::Name, name.at);
             disk.name = name.value;
         }
         disk.read_only = self.read_only.unwrap_or(disk.read_only);

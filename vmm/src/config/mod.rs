@@ -60,6 +60,7 @@
 //!
 //! Paths are relative to the file's directory. Every `bytes_per_second` is a number or a size, such as `65536` or `"64KiB"`.
 
+mod claims;
 mod console;
 mod disk;
 mod effective;
@@ -254,7 +255,7 @@ impl Config {
     /// Reads a configuration from text. `path` is the file's: errors name it, and relative paths are relative to its directory.
     ///
     /// # Errors
-    /// A [`Refusal`] for what is not TOML, unknown keys, wrong types, impossible values, and an image or a cargo workspace that is not there.
+    /// A [`Refusal`] for what is not TOML, unknown keys, wrong types, impossible values, two parts that want the same, and an image or a cargo workspace that is not there.
     pub fn parse(text: &str, path: &Path) -> Result<Config, Refusal> {
         let refused = |error: toml::de::Error| Refusal::from_toml(path, text, &error);
         let tree = tree::File::deserialize(toml::Deserializer::parse(text).map_err(refused)?)
@@ -266,9 +267,9 @@ impl Config {
         let said_in = tree
             .guest_place()
             .map(|at| (path.to_owned(), refusal::line(text, at)));
-        let mut config = tree
-            .into_config(&base)
-            .map_err(|(span, problem)| Refusal::new(path, text, span, problem))?;
+        let wrong = |(span, problem)| Refusal::new(path, text, span, problem);
+        let (mut config, places) = tree.into_config(&base).map_err(wrong)?;
+        claims::check(&config, &places, text).map_err(|clash| wrong((clash.at, clash.problem)))?;
         config.guest.said_in = said_in;
         Ok(config)
     }
@@ -331,7 +332,9 @@ impl Config {
                 "limits.poll_percent is {percent}; it is a number from 1 to 100"
             )));
         }
-        console::check(&self.console, &self.ports).map_err(|(_, problem)| Error::Config(problem))
+        console::check(&self.ports).map_err(Error::Config)?;
+        claims::check(self, &claims::Places::default(), "")
+            .map_err(|clash| Error::Config(format!("{}: {}", clash.who, clash.problem)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Network cards: `[[net]]`.
 
+use super::claims::{Key, Part, Places};
 use super::leaf::{DeviceName, FilePath, Leaf};
 use super::mtu::Mtu;
 use super::rate::{ByteRate, Rate};
@@ -72,12 +73,13 @@ pub(super) struct NetTable {
 }
 
 impl NetTable {
-    /// The card; `index` counts from 0, and `place` is the table's.
+    /// The card; `index` counts from 0, and `place` is the table's. Adds the places of what it claims.
     pub(super) fn into_net(
         self,
         index: usize,
         place: Range<usize>,
         base: &Path,
+        places: &mut Places,
     ) -> Result<Net, Wrong> {
         let user = self.user.map(|user| (user.span(), user.into_inner()));
         let (user_place, user) = match user {
@@ -85,13 +87,20 @@ impl NetTable {
             Some((at, User::No)) => (at, None),
             None => (0..0, None),
         };
+        let part = Part::Net(index);
         let link = match (self.tap, self.stream, user) {
-            (Some(tap), None, None) => Link::Tap(tap.value),
-            (None, Some(stream), None) => match stream.into_inner() {
-                Stream::Connect(path) => Link::Connect(base.join(path)),
-                Stream::Listen(path) => Link::Listen(base.join(path)),
-            },
-            (None, None, Some(user)) => Link::User(user.into_network()?),
+            (Some(tap), None, None) => {
+                places.add(part, Key::End, tap.at);
+                Link::Tap(tap.value)
+            }
+            (None, Some(stream), None) => {
+                places.add(part, Key::End, stream.span());
+                match stream.into_inner() {
+                    Stream::Connect(path) => Link::Connect(base.join(path)),
+                    Stream::Listen(path) => Link::Listen(base.join(path)),
+                }
+            }
+            (None, None, Some(user)) => Link::User(user.into_network(part, places)),
             (None, None, None) => {
                 let problem = "this [[net]] does not say what it is connected to; write tap = \"NAME\", stream = \"PATH\" or user = true";
                 return Err((place, problem.to_owned()));
@@ -107,11 +116,19 @@ impl NetTable {
             );
             return Err((at.clone(), problem));
         }
-        let name = self
-            .name
-            .map_or_else(|| format!("net{index}"), |name| name.value);
+        let name = match self.name {
+            Some(name) => {
+                places.add(part, Key::Name, name.at);
+                name.value
+            }
+            None => format!("net{index}"),
+        };
+        let mac = self.mac.map(|mac| {
+            places.add(part, Key::Mac, mac.at);
+            mac.value
+        });
         Ok(Net {
-            mac: self.mac.map(|mac| mac.value),
+            mac,
             mtu: mtu.map(|(_, mtu)| mtu),
             ops_per_second: self.ops_per_second.map(|rate| rate.0),
             bytes_per_second: self.bytes_per_second.map(|rate| rate.0),

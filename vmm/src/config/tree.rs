@@ -1,5 +1,6 @@
 //! The configuration file as a tree, key for key, and the one place where it becomes a [`Config`].
 
+use super::claims::{Key, Part, Places};
 use super::console::ConsoleTables;
 use super::disk::DiskTable;
 use super::leaf::{Argument, ClassName, FilePath, Grace, Memory, Name, TimeLimit, TransportName};
@@ -91,8 +92,8 @@ impl File {
         Some(said.unwrap_or(table.span().start))
     }
 
-    /// The configuration, with relative paths resolved against `base`, an absolute path.
-    pub(super) fn into_config(self, base: &Path) -> Result<Config, Wrong> {
+    /// The configuration, with relative paths resolved against `base`, an absolute path, and the places of what its parts claim.
+    pub(super) fn into_config(self, base: &Path) -> Result<(Config, Places), Wrong> {
         let Some(guest) = self.guest else {
             let problem = "nothing says what runs in the VM; write [guest] with image = \"PATH\" or package = \"NAME\"";
             return Err((0..0, problem.to_owned()));
@@ -105,54 +106,35 @@ impl File {
         config.guest.args = args.into_iter().map(|arg| arg.value).collect();
         config.guest.env = env.0;
         self.machine.0.apply(&mut config.machine);
-        (config.console, config.ports) = self.console.into_consoles(base)?;
+        let mut places = Places::default();
+        (config.console, config.ports) = self.console.into_consoles(base, &mut places)?;
         for (index, disk) in self.disk.0.into_iter().enumerate() {
             let place = disk.span();
-            let disk = disk.into_inner().0.into_disk(index, place.clone(), base)?;
-            if config.disks.iter().any(|other| other.name == disk.name) {
-                let problem = format!(
-                    "another disk is called {:?} too; write another name",
-                    disk.name
-                );
-                return Err((place, problem));
-            }
-            config.disks.push(disk);
+            places.add(Part::Disk(index), Key::Table, place.clone());
+            let disk = disk.into_inner().0;
+            config
+                .disks
+                .push(disk.into_disk(index, place, base, &mut places)?);
         }
         for (index, net) in self.net.0.into_iter().enumerate() {
             let place = net.span();
-            let net = net.into_inner().0.into_net(index, place.clone(), base)?;
-            if config.nets.iter().any(|other| other.name == net.name) {
-                let problem = format!(
-                    "another card is called {:?} too; write another name",
-                    net.name
-                );
-                return Err((place, problem));
-            }
-            config.nets.push(net);
+            places.add(Part::Net(index), Key::Table, place.clone());
+            let net = net.into_inner().0;
+            config
+                .nets
+                .push(net.into_net(index, place, base, &mut places)?);
         }
         for (index, vsock) in self.vsock.0.into_iter().enumerate() {
             let place = vsock.span();
-            let vsock = vsock
-                .into_inner()
-                .0
-                .into_vsock(index, place.clone(), base)?;
-            if config.vsocks.iter().any(|other| other.path == vsock.path) {
-                let path = vsock.path.display();
-                let problem = format!("another [[vsock]] is at {path} too; write another path");
-                return Err((place, problem));
-            }
-            if config.vsocks.iter().any(|other| other.name == vsock.name) {
-                let problem = format!(
-                    "another [[vsock]] is called {:?} too; write another name",
-                    vsock.name
-                );
-                return Err((place, problem));
-            }
-            config.vsocks.push(vsock);
+            places.add(Part::Vsock(index), Key::Table, place.clone());
+            let vsock = vsock.into_inner().0;
+            config
+                .vsocks
+                .push(vsock.into_vsock(index, place, base, &mut places)?);
         }
         self.calls.0.apply(&mut config.calls);
         self.limits.0.apply(&mut config.limits)?;
-        Ok(config)
+        Ok((config, places))
     }
 }
 

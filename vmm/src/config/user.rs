@@ -1,9 +1,9 @@
 //! User-mode networking: `user` of a network card.
 
+use super::claims::{Key, Part, Places};
 use super::forward::Forward;
 use super::leaf::Leaf;
 use super::read::{List, Value};
-use super::tree::Wrong;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -81,21 +81,12 @@ pub(super) struct UserTable {
 }
 
 impl UserTable {
-    /// The network.
-    pub fn into_network(self) -> Result<UserNetwork, Wrong> {
+    /// The network of a card; adds the places of its forwards.
+    pub fn into_network(self, card: Part, places: &mut Places) -> UserNetwork {
         let mut user = UserNetwork::default();
-        for Value { at, value: forward } in self.forward.map_or_else(Vec::new, |list| list.0) {
-            let taken = user.forward.iter().find(|other| {
-                (other.protocol, other.host) == (forward.protocol, forward.host)
-                    && forward.host.port() != 0
-            });
-            if let Some(other) = taken {
-                let problem = format!(
-                    "the host listens at {} for \"{other}\" already; remove one, or write another port",
-                    forward.host
-                );
-                return Err((at, problem));
-            }
+        let forwards = self.forward.map_or_else(Vec::new, |list| list.0);
+        for (index, Value { at, value: forward }) in forwards.into_iter().enumerate() {
+            places.add(card, Key::Forward(index), at);
             user.forward.push(forward);
         }
         if let Some(host_access) = self.host_access {
@@ -107,7 +98,7 @@ impl UserTable {
         if let Some(dns) = self.dns {
             user.dns = dns.value;
         }
-        Ok(user)
+        user
     }
 }
 

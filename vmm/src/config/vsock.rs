@@ -1,5 +1,6 @@
 //! Sockets between guest and host: `[[vsock]]`.
 
+use super::claims::{Key, Part, Places};
 use super::leaf::{DeviceName, FilePath};
 use super::rate::{ByteRate, Rate};
 use super::read::Value;
@@ -58,12 +59,13 @@ pub(super) struct VsockTable {
 }
 
 impl VsockTable {
-    /// The device; `index` counts from 0, and `place` is the table's.
+    /// The device; `index` counts from 0, and `place` is the table's. Adds the places of what it claims.
     pub(super) fn into_vsock(
         self,
         index: usize,
         place: Range<usize>,
         base: &Path,
+        places: &mut Places,
     ) -> Result<Vsock, Wrong> {
         let Some(Value { at, value: path }) = self.path else {
             let problem = "this [[vsock]] does not say where programs on the host reach the guest; write path = \"PATH\"";
@@ -80,10 +82,17 @@ impl VsockTable {
                 ),
             ));
         }
+        let part = Part::Vsock(index);
+        places.add(part, Key::End, at);
+        let name = match self.name {
+            Some(name) => {
+                places.add(part, Key::Name, name.at);
+                name.value
+            }
+            None => format!("vsock{index}"),
+        };
         Ok(Vsock {
-            name: self
-                .name
-                .map_or_else(|| format!("vsock{index}"), |name| name.value),
+            name,
             cid: self.cid.map_or(FIRST_GUEST_CID, |cid| cid.0),
             path,
             ops_per_second: self.ops_per_second.map(|rate| rate.0),

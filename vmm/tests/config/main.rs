@@ -1,5 +1,6 @@
 //! Configuration files: what they mean, and how each key is refused when it is wrong.
 
+mod claims;
 mod refused;
 mod user;
 
