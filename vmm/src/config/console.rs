@@ -3,6 +3,7 @@
 use super::Console;
 use super::claims::{Key, Part, Places};
 use super::leaf::{DeviceName, Leaf};
+use super::place;
 use super::rate::{ByteRate, Rate};
 use super::read::{Table, Value};
 use super::target::Target;
@@ -11,7 +12,6 @@ use hypercall_abi::console::MAX_PORTS;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -153,14 +153,14 @@ fn boot(to: Option<Spanned<Target>>, base: &Path, places: &mut Places) -> Result
     let Some(to) = to else {
         return Ok(Console::Stdio);
     };
-    let place = to.span();
-    places.add(Part::Console, Key::End, place.clone());
+    let at = to.span();
+    places.add(Part::Console, Key::End, at.clone());
     match to.into_inner() {
         Target::Stdio => Ok(Console::Stdio),
         Target::None => Ok(Console::None),
-        Target::File(path) => Ok(Console::File(base.join(path))),
+        Target::File(path) => Ok(Console::File(place::made(at, "file", base.join(path))?)),
         Target::Socket(_) => Err((
-            place,
+            at,
             "the console that calls write to cannot be a socket, but a port can; write [[console]] with name = \"NAME\"".to_owned(),
         )),
     }
@@ -177,14 +177,14 @@ fn port(
         let problem = "a port needs an end on the host; write to = \"stdio\", to = \"none\", to = { file = \"PATH\" } or to = { socket = \"PATH\" }";
         return Err((name.at, problem.to_owned()));
     };
-    let place = to.span();
+    let at = to.span();
     places.add(part, Key::Name, name.at);
-    places.add(part, Key::End, place.clone());
+    places.add(part, Key::End, at.clone());
     let to = match to.into_inner() {
         Target::Stdio => PortEnd::Stdio,
         Target::None => PortEnd::None,
-        Target::File(path) => PortEnd::File(base.join(path)),
-        Target::Socket(path) => PortEnd::Socket(socket(place, base.join(path))?),
+        Target::File(path) => PortEnd::File(place::made(at, "file", base.join(path))?),
+        Target::Socket(path) => PortEnd::Socket(place::listener(at, "socket", base.join(path))?),
     };
     Ok(Port {
         name: name.value,
@@ -192,22 +192,6 @@ fn port(
         ops_per_second: table.ops_per_second.map(|rate| rate.into_inner().0),
         bytes_per_second: table.bytes_per_second.map(|rate| rate.into_inner().0),
     })
-}
-
-/// The most bytes of a Unix socket's path.
-const MAX_SOCKET: usize = 107;
-
-fn socket(place: Range<usize>, path: PathBuf) -> Result<PathBuf, Wrong> {
-    match path.as_os_str().len() {
-        ..=MAX_SOCKET => Ok(path),
-        len => Err((
-            place,
-            format!(
-                "{} is {len} bytes long, and a socket's path is at most {MAX_SOCKET}; write a shorter one",
-                path.display()
-            ),
-        )),
-    }
 }
 
 fn too_many() -> String {

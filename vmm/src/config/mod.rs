@@ -68,6 +68,7 @@ mod forward;
 mod leaf;
 mod mtu;
 mod net;
+mod place;
 mod rate;
 mod read;
 mod refusal;

@@ -3,6 +3,7 @@
 use super::claims::{Key, Part, Places};
 use super::leaf::{DeviceName, FilePath, Leaf};
 use super::mtu::Mtu;
+use super::place;
 use super::rate::{ByteRate, Rate};
 use super::read::Value;
 use super::tree::Wrong;
@@ -94,10 +95,13 @@ impl NetTable {
                 Link::Tap(tap.value)
             }
             (None, Some(stream), None) => {
-                places.add(part, Key::End, stream.span());
+                let at = stream.span();
+                places.add(part, Key::End, at.clone());
                 match stream.into_inner() {
-                    Stream::Connect(path) => Link::Connect(base.join(path)),
-                    Stream::Listen(path) => Link::Listen(base.join(path)),
+                    Stream::Connect(path) => Link::Connect(place::socket(at, base.join(path))?),
+                    Stream::Listen(path) => {
+                        Link::Listen(place::listener(at, "listen", base.join(path))?)
+                    }
                 }
             }
             (None, None, Some(user)) => Link::User(user.into_network(part, places)),

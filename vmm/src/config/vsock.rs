@@ -2,6 +2,7 @@
 
 use super::claims::{Key, Part, Places};
 use super::leaf::{DeviceName, FilePath};
+use super::place::{self, LONGEST_SOCKET};
 use super::rate::{ByteRate, Rate};
 use super::read::Value;
 use super::tree::Wrong;
@@ -9,11 +10,10 @@ use hypercall_abi::vsock::FIRST_GUEST_CID;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::fmt;
 use std::ops::Range;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The most bytes of the path: the kernel takes 107, and `_` with a port of ten digits is to fit behind it.
-const LONGEST_PATH: usize = 107 - 11;
+/// The most bytes of the path: `_` with a port of ten digits is to fit behind it.
+const LONGEST_PATH: usize = LONGEST_SOCKET - 11;
 
 /// The greatest context ID of a guest: the one above it means any.
 const LAST_GUEST_CID: u32 = u32::MAX - 1;
@@ -72,16 +72,9 @@ impl VsockTable {
             return Err((place, problem.to_owned()));
         };
         let path = base.join(path);
-        let len = path.as_os_str().as_bytes().len();
-        if len > LONGEST_PATH {
-            return Err((
-                at,
-                format!(
-                    "{} has {len} bytes, and a socket's path with a port behind it at most {LONGEST_PATH}; write a shorter one",
-                    path.display()
-                ),
-            ));
-        }
+        let what = "a socket's path with a port behind it";
+        place::short_enough(at.clone(), &path, what, LONGEST_PATH)?;
+        let path = place::made(at.clone(), "path", path)?;
         let part = Part::Vsock(index);
         places.add(part, Key::End, at);
         let name = match self.name {

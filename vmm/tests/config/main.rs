@@ -38,7 +38,7 @@ fn every_key_is_understood() {
         rng = { bytes_per_second = 65536 }
 
         [console]
-        to = { file = "log/console.txt" }
+        to = { file = "src/console.txt" }
 
         [[disk]]
         path = "Cargo.toml"
@@ -67,7 +67,7 @@ fn every_key_is_understood() {
         stream = { listen = "/run/card" }
 
         [[vsock]]
-        path = "run/vsock"
+        path = "src/vsock"
         cid = 77
         ops_per_second = 500
 
@@ -122,7 +122,7 @@ fn every_key_is_understood() {
         bytes_per_second: Some(65536),
     };
     assert_eq!(config.machine.rng, Some(rng));
-    assert_eq!(config.console, Console::File(here.join("log/console.txt")));
+    assert_eq!(config.console, Console::File(here.join("src/console.txt")));
     let data = Disk {
         path: here.join("src/lib.rs"),
         name: "data".to_owned(),
@@ -139,7 +139,7 @@ fn every_key_is_understood() {
     let first = Vsock {
         cid: 77,
         ops_per_second: Some(500),
-        ..Vsock::new(here.join("run/vsock"))
+        ..Vsock::new(here.join("src/vsock"))
     };
     let second = Vsock {
         name: "management".to_owned(),
