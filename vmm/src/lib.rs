@@ -50,6 +50,8 @@ mod line;
 mod machine;
 #[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
 pub mod memory;
+#[cfg_attr(not(test), deny(clippy::arithmetic_side_effects))] // numbers from the guest arrive here
+pub mod needs;
 pub mod outcome;
 mod platform;
 mod poller;

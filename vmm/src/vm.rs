@@ -1,7 +1,7 @@
 //! A VM as a value: built top to bottom, run once, and gone.
 
 use crate::clock::Clock;
-use crate::config::{Config, Transport};
+use crate::config::Config;
 use crate::console::Console;
 use crate::devices::{self, Opened};
 use crate::doorbell::Doorbells;
@@ -12,15 +12,14 @@ use crate::machine::Machine;
 use crate::memory::{Memory, OutOfRange};
 use crate::outcome::Outcome;
 use crate::platform::{Boot, Layout, corner, gate, map_all};
-use crate::poller::{self, Polling};
+use crate::poller::Polling;
 use crate::shared::{Ending, Shared, Slot, Start, lock};
 use crate::timing;
 use crate::trapped::Trapped;
 use crate::vcpu::{Vcpu, registers};
 use crate::virtio::{Device, Identity, Raise, Station, publish};
 use crate::watch::Watch;
-use crate::{End, Error, StopReason, file_limit};
-use hypercall_abi::version::feature;
+use crate::{End, Error, StopReason, file_limit, needs};
 use hypercall_abi::{Gpa, map};
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::fs::File;
@@ -87,30 +86,9 @@ impl Vm {
 
         let mut file = File::open(image).map_err(|error| bad_image(error.to_string()))?;
         let plan = Plan::read_file(&file).map_err(bad_image)?;
-        let missing = plan.note.classes & !config.limits.calls.0;
-        if missing != 0 {
-            let classes = hypercall_abi::class::Classes(missing);
-            return Err(bad_image(format!(
-                "it needs the call classes {classes:?} (bits {missing:#x}), which limits.calls does not grant"
-            )));
-        }
-        let features = features(config);
-        let missing = plan.note.features & !features;
-        if missing != 0 {
-            let cure = match missing & feature::TRAPPED {
-                0 => "",
-                _ => "; machine.trapped = true offers one",
-            };
-            return Err(bad_image(format!(
-                "it needs ABI features {missing:#x}, which this VM does not offer{cure}"
-            )));
-        }
+        needs::met(&plan.note, config).map_err(bad_image)?;
         let Opened { devices, disk } = devices::open(config)?;
         let identities: Vec<Identity> = devices.iter().map(|device| device.identity()).collect();
-        let kinds = identities.iter().map(|identity| identity.kind);
-        if let Some(problem) = devices::missing(&plan.note, kinds, config.guest.said_in.as_ref()) {
-            return Err(bad_image(problem));
-        }
         let memory_bytes = config.machine.memory;
         let layout = Layout::new(&plan, memory_bytes).map_err(bad_image)?;
 
@@ -122,6 +100,7 @@ impl Vm {
         load(&memory, &plan, &mut file)
             .map_err(|error| bad_image(format!("loading it: {error}")))?;
         let name = image.file_stem().unwrap_or_default().to_string_lossy();
+        let features = needs::features(config);
         let offer = Offer {
             features,
             xcr0: processor.xcr0,
@@ -257,18 +236,6 @@ struct Offer<'a> {
     /// The processor's vector state.
     xcr0: u64,
     devices: &'a [Identity],
-}
-
-/// The ABI features that a VM is offered.
-fn features(config: &Config) -> u64 {
-    let polled = config.calls.transport != Transport::Trap && poller::available();
-    let polled = if polled { feature::POLL } else { 0 };
-    let trapped = if config.machine.trapped {
-        feature::TRAPPED
-    } else {
-        0
-    };
-    feature::BATCH | feature::DOORBELL | polled | trapped
 }
 
 /// Copies the segments' contents. What follows them in memory is zero already.

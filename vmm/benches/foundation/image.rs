@@ -9,7 +9,12 @@ const HEADERS: usize = 64 + 2 * 56;
 
 /// An ELF image whose one segment holds the headers, the note and the code.
 pub fn elf(code: &[u8]) -> Vec<u8> {
-    let note = NoteSection::new(Note::DEFAULT);
+    noted(Note::DEFAULT, code)
+}
+
+/// As [`elf`], with a note of its own.
+pub fn noted(note: Note, code: &[u8]) -> Vec<u8> {
+    let note = NoteSection::new(note);
     let note = note.as_bytes();
     let entry = HEADERS + note.len();
     let total = (entry + code.len()) as u64;

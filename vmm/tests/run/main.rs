@@ -4,6 +4,8 @@ mod guests;
 #[path = "../../benches/foundation/image.rs"]
 mod image;
 
+use hypercall_abi::device::kind;
+use hypercall_abi::note::Note;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -203,6 +205,38 @@ fn an_image_runs_without_a_configuration() {
         .status()
         .unwrap();
     assert_eq!(status.code(), Some(9));
+}
+
+#[test]
+fn check_refuses_an_image_as_run_does() {
+    require_kvm!();
+    let guest = Guest::new("needs", &guests::exit(0), "[machine]\nmemory = \"2MiB\"");
+    let trapless = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trapless"));
+        let output = command.args(args).current_dir(&guest.directory).output();
+        let output = output.unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), err)
+    };
+    let note = Note::DEFAULT.said_in("src/main.rs", 7);
+    let stack = Note {
+        stack_bytes: 3 << 20,
+        ..note
+    };
+    for (note, said) in [
+        (
+            note.needs(kind::BLOCK).needs(kind::RNG),
+            "src/main.rs:7 says that it needs a disk device and a device for random numbers, and the configuration that runs it (vm.toml:2) has none of them; add a [[disk]] and write rng = true in [machine]",
+        ),
+        (stack, "raise machine.memory"),
+    ] {
+        let image = image::noted(note, &guests::exit(0));
+        fs::write(guest.directory.join("guest.elf"), image).unwrap();
+        let check = trapless(&["check", "vm.toml"]);
+        assert_eq!(check.0, Some(78), "{check:?}");
+        assert!(check.1.contains(said), "{check:?}");
+        assert_eq!(check, trapless(&["run", "vm.toml"]));
+    }
 }
 
 #[test]
