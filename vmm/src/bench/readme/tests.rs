@@ -67,7 +67,7 @@ fn a_device_is_shown_beside_the_host_alone_and_trapped() {
     web.figure = Figure::Rate;
     let text = tables(&results(vec![disk, web]));
     for expected in [
-        "(`disk/1`) | 1.60 µs | 1.60 µs | – | 0.0030 | 1.16× of two threads on such a ring; 4.00× of `pread` | 1/1,000 |\n",
+        "(`disk/1`) | 1.60 µs | 1.60 µs | – | 0.0030 | 4.00× of `pread`; 1.16× of two threads on such a ring that `pread` | 1/1,000 |\n",
         "(`floor/http`) | 160,000/s | 6.25 µs | – | – | – | – |\n",
     ] {
         assert!(text.contains(expected), "{text}");
