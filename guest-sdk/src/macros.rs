@@ -30,8 +30,9 @@ macro_rules! note {
 /// #![cfg_attr(not(test), no_main)]
 /// guest_sdk::entry!(main);
 /// ```
-/// In the host flavour this is a `main` that builds the guest flavour and boots it. In the guest flavour it
-/// is the entry point, the panic handler, the global allocator and the backends of `getrandom` and `critical-section`.
+/// In the host flavour this is a `main` that builds the guest flavour and boots it: as `NAME.toml` says beside the program's source (for a
+/// `main.rs`, also beside the directory of that), or else `vm.toml` beside the package's `Cargo.toml`. In the guest flavour it is
+/// the entry point, the panic handler, the global allocator and the backends of `getrandom` and `critical-section`.
 #[cfg(any(pv_guest, target_os = "none"))]
 #[macro_export]
 macro_rules! entry {

@@ -139,10 +139,7 @@ impl Workspace {
     /// [`Error::Build`] where there is no such package or binary, or several and none is named.
     pub fn bin(&self, package: &str, name: Option<&str>) -> Result<Target, Error> {
         let found = self.package(package)?;
-        let bins: Vec<Target> = found
-            .executables()
-            .filter(|target| target.kind == Kind::Bin)
-            .collect();
+        let bins = found.bins();
         let names = bins
             .iter()
             .map(|bin| bin.name.as_str())
@@ -165,6 +162,15 @@ impl Workspace {
                     ))
                 }),
         }
+    }
+
+    /// All of a package's binaries.
+    ///
+    /// # Errors
+    /// [`Error::Build`] where there is no such package.
+    #[cfg(test)]
+    pub fn bins(&self, package: &str) -> Result<Vec<Target>, Error> {
+        self.package(package).map(Package::bins)
     }
 
     /// A package's target of a kind, by its crate name, in which cargo replaces `-` by `_`.
@@ -205,6 +211,13 @@ impl Workspace {
 }
 
 impl Package {
+    fn bins(&self) -> Vec<Target> {
+        let executables = self.executables();
+        executables
+            .filter(|target| target.kind == Kind::Bin)
+            .collect()
+    }
+
     fn executables(&self) -> impl Iterator<Item = Target> {
         self.targets.iter().filter_map(|target| {
             let kind = Kind::ALL

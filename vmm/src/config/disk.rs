@@ -154,9 +154,10 @@ fn file(written: Value<FilePath>, base: &Path) -> Result<PathBuf, Wrong> {
             "is a directory; write the path of a file or block device".to_owned()
         }
         Ok(_) => "is neither a regular file nor a block device; write the path of one".to_owned(),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            "is not there; `truncate -s 64M FILE` makes an empty disk".to_owned()
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => format!(
+            "is not there; `truncate -s 64M {}` makes an empty disk",
+            path.display()
+        ),
         Err(error) => format!("cannot be used: {error}"),
     };
     Err((written.at, format!("{} {problem}", path.display())))

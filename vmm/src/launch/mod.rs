@@ -3,9 +3,10 @@
 //! Owns the way from a running launcher back to its own source: which target of which package it is, its guest
 //! flavour, its configuration. Running the VM is [`run`]'s.
 
+mod file;
 mod harness;
 
-use crate::build::{self, Kind, Request, Target, Workspace};
+use crate::build::{self, Kind, Request, Workspace};
 use crate::config::{Config, Image};
 use crate::error::Error;
 use crate::run;
@@ -27,8 +28,14 @@ pub struct Program {
 /// Builds the program's guest flavour, boots it with this process's arguments, and exits with the code
 /// that `trapless run` would.
 ///
-/// The configuration is `NAME.toml` beside the program's source, or `vm.toml` beside its `Cargo.toml`, or the default.
-/// Arguments on the command line replace the configured ones.
+/// The configuration of a program NAME is the first of these that is there:
+///
+/// 1. `NAME.toml` beside its source, as `hello.toml` is beside `hello.rs`;
+/// 2. where its source is a `main.rs`, `NAME.toml` beside the directory of that, as `http.toml` is beside `http/main.rs`;
+/// 3. `vm.toml` beside its package's `Cargo.toml`;
+/// 4. the default.
+///
+/// `-` and `_` are alike in the file's name. Arguments on the command line replace the configured ones.
 pub fn main(program: &Program) -> ! {
     ignore_broken_pipes();
     let code = configuration(program).and_then(|mut config| {
@@ -62,7 +69,7 @@ fn configuration(program: &Program) -> Result<Config, Error> {
     let place = Place::of(&executable);
     let workspace = Workspace::at(Path::new(program.directory))?;
     let target = workspace.crate_target(program.package, place.kind, program.name)?;
-    let mut config = match file(program, &target) {
+    let mut config = match file::of(&target, Path::new(program.directory)) {
         Some(path) => Config::load(&path)?,
         None => Config::new(Image::File(PathBuf::new())),
     };
@@ -73,17 +80,6 @@ fn configuration(program: &Program) -> Result<Config, Error> {
     };
     config.guest.image = Image::File(build::guest(&workspace, &request)?);
     Ok(config)
-}
-
-/// The configuration file of a target, if it has one.
-fn file(program: &Program, target: &Target) -> Option<PathBuf> {
-    let beside_source = target
-        .source
-        .with_file_name(format!("{}.toml", target.name));
-    let beside_manifest = Path::new(program.directory).join("vm.toml");
-    [beside_source, beside_manifest]
-        .into_iter()
-        .find(|path| path.is_file())
 }
 
 /// What the place of an executable says about it: cargo puts binaries in `target/PROFILE`, examples in
