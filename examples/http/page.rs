@@ -7,10 +7,12 @@ use alloc::string::String;
 pub const BAD_REQUEST: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A request without a body.
+/// A request, without its body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
     what: What,
+    /// Whether the answer's body is left out.
+    only_head: bool,
     /// Whether more may come on the connection.
     pub keep_alive: bool,
     /// Its bytes.
@@ -20,7 +22,6 @@ pub struct Request {
 #[derive(Debug, PartialEq, Eq)]
 enum What {
     Page,
-    OnlyItsHead,
     NoSuchPage,
     NoSuchMethod,
 }
@@ -56,6 +57,7 @@ pub fn parse(bytes: &[u8]) -> Parsed {
         "HTTP/1.0" => false,
         _ => return Parsed::Bad,
     };
+    let mut has_body = false;
     for line in lines {
         let Some((name, value)) = line.split_once(':') else {
             return Parsed::Bad;
@@ -65,20 +67,19 @@ pub fn parse(bytes: &[u8]) -> Parsed {
             keep_alive = !value.eq_ignore_ascii_case("close")
                 && (keep_alive || value.eq_ignore_ascii_case("keep-alive"));
         }
-        let has_body = name.eq_ignore_ascii_case("content-length") && value != "0"
+        // Nobody reads it, and so nobody knows where the next request begins.
+        has_body |= name.eq_ignore_ascii_case("content-length") && value != "0"
             || name.eq_ignore_ascii_case("transfer-encoding");
-        if has_body {
-            return Parsed::Bad;
-        }
     }
+    keep_alive &= !has_body;
     let what = match (method, path) {
-        ("GET", "/") => What::Page,
-        ("HEAD", "/") => What::OnlyItsHead,
-        ("GET" | "HEAD", _) => What::NoSuchPage,
-        _ => What::NoSuchMethod,
+        ("GET" | "HEAD", "/") => What::Page,
+        (_, "/") => What::NoSuchMethod,
+        _ => What::NoSuchPage,
     };
     Parsed::Request(Request {
         what,
+        only_head: method == "HEAD",
         keep_alive,
         len: end + 4,
     })
@@ -90,21 +91,21 @@ pub fn answer(request: &Request, visits: u32) -> String {
         "<!doctype html><title>A guest</title><h1>Hello from a guest</h1><p>This page was asked for {visits} times.</p>\n"
     );
     let (status, body) = match request.what {
-        What::Page | What::OnlyItsHead => ("200 OK", page.as_str()),
+        What::Page => ("200 OK", page.as_str()),
         What::NoSuchPage => ("404 Not Found", "there is only one page, at /\n"),
         What::NoSuchMethod => ("405 Method Not Allowed\r\nAllow: GET, HEAD", ""),
     };
     let kind = match request.what {
-        What::Page | What::OnlyItsHead => "text/html",
+        What::Page => "text/html",
         _ => "text/plain",
     };
     let connection = match request.keep_alive {
         true => "keep-alive",
         false => "close",
     };
-    let sent = match request.what {
-        What::OnlyItsHead => "",
-        _ => body,
+    let sent = match request.only_head {
+        true => "",
+        false => body,
     };
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n{sent}",
@@ -148,6 +149,20 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_the_end_of_its_connection() {
+        for (header, stays) in [
+            ("Content-Length: 1", false),
+            ("content-length: 0", true),
+            ("Transfer-Encoding: chunked", false),
+        ] {
+            let text = format!("POST / HTTP/1.1\r\n{header}\r\nConnection: keep-alive\r\n\r\n");
+            let request = request(&text);
+            assert_eq!(request.keep_alive, stays, "{text}");
+            assert_eq!(request.what, What::NoSuchMethod);
+        }
+    }
+
+    #[test]
     fn what_is_no_request_is_bad() {
         for text in [
             "\r\n\r\n",
@@ -155,8 +170,6 @@ mod tests {
             "GET / HTTP/2\r\n\r\n",
             "GET / HTTP/1.1 x\r\n\r\n",
             "GET / HTTP/1.1\r\nno colon\r\n\r\n",
-            "GET / HTTP/1.1\r\nContent-Length: 1\r\n\r\n",
-            "GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
         ] {
             assert_eq!(parse(text.as_bytes()), Parsed::Bad, "{text:?}");
         }
@@ -169,7 +182,16 @@ mod tests {
             ("GET / HTTP/1.1", "200 OK"),
             ("HEAD / HTTP/1.1", "200 OK"),
             ("GET /other HTTP/1.1", "404 Not Found"),
-            ("POST / HTTP/1.1", "405 Method Not Allowed"),
+            ("HEAD /other HTTP/1.1", "404 Not Found"),
+            ("PUT /other HTTP/1.1", "404 Not Found"),
+            (
+                "POST / HTTP/1.1",
+                "405 Method Not Allowed\r\nAllow: GET, HEAD",
+            ),
+            (
+                "DELETE / HTTP/1.1",
+                "405 Method Not Allowed\r\nAllow: GET, HEAD",
+            ),
         ] {
             let answer = answer(&request(&format!("{line}\r\n\r\n")), 7);
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -178,7 +200,10 @@ mod tests {
                 "{head}"
             );
             let length = format!("Content-Length: {}\r\n", body.len());
-            assert!(head.contains(&length) || line.starts_with("HEAD"), "{head}");
+            match line.starts_with("HEAD") {
+                true => assert_eq!(body, ""),
+                false => assert!(head.contains(&length), "{head}"),
+            }
             assert_eq!(line == "GET / HTTP/1.1", body.contains("7 times"));
         }
     }

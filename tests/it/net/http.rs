@@ -1,13 +1,16 @@
 //! The example that is a web server, asked as a browser asks it: through a user-mode network, and on a tap device.
 
 use super::tap::Tap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use trapless_tests::{Boot, require_kvm};
 use vmm::config::{Forward, Link, Protocol, UserNetwork};
 use vmm::{End, StopReason};
+
+/// The server's sockets.
+const SOCKETS: usize = 128;
 
 /// Runs the example until `ask` has asked it.
 fn serve(args: &[&str], link: Link, ask: impl FnOnce() + Send) {
@@ -106,6 +109,10 @@ fn ask(server: SocketAddr) {
     assert_eq!(client.0.read(&mut [0]).unwrap(), 0);
     let mut client = Client::new(server);
     assert!(client.ask("nonsense\r\n\r\n").0.contains("400"));
+    let mut client = Client::new(server);
+    let (refused, _) = client.ask("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\na=b");
+    assert!(refused.starts_with("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n"));
+    assert_eq!(client.0.read(&mut [0]).unwrap(), 0);
     curl(server);
 }
 
@@ -155,8 +162,8 @@ fn a_web_server_answers_through_a_user_mode_network() {
 /// see that there was none free.
 #[test]
 fn many_short_connections_are_all_answered() {
-    const CLIENTS: usize = 48;
-    const PAGES: usize = 25;
+    const CLIENTS: usize = SOCKETS + 22;
+    const PAGES: usize = 8;
     require_kvm!();
     let (link, server) = forwarded();
     serve(&[], link, || {
@@ -176,6 +183,36 @@ fn many_short_connections_are_all_answered() {
                 client.join().unwrap().unwrap();
             }
         });
+    });
+}
+
+/// As many clients as the server has sockets, of which the last has asked for half a page: each is left after a while, and its socket is another's.
+#[test]
+fn silent_clients_do_not_keep_others_out() {
+    require_kvm!();
+    let (link, server) = forwarded();
+    serve(&[], link, || {
+        drop(Client::new(server));
+        let begun = Instant::now();
+        let mut silent: Vec<TcpStream> = (0..SOCKETS)
+            .map(|_| TcpStream::connect(server).unwrap())
+            .collect();
+        silent[SOCKETS - 1]
+            .write_all(b"GET / HTTP/1.1\r\n")
+            .unwrap();
+        Client::new(server);
+        for stream in &mut silent {
+            stream
+                .set_read_timeout(Some(Duration::from_secs(100)))
+                .unwrap();
+            // One that found no socket for a second is reset.
+            let left = stream.read(&mut [0]).map_err(|error| error.kind());
+            assert!(
+                matches!(left, Ok(0) | Err(ErrorKind::ConnectionReset)),
+                "{left:?}"
+            );
+        }
+        assert!(begun.elapsed() > Duration::from_secs(4));
     });
 }
 
