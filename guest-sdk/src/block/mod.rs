@@ -33,6 +33,7 @@
 mod cursor;
 mod error;
 mod request;
+mod space;
 
 pub use cursor::Cursor;
 pub use error::Error;
@@ -47,25 +48,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
-use request::{Load, SERIAL, What};
+use request::{Ended, Load, SERIAL, What};
+use space::{Space, feature};
 
 /// Bytes of a sector: the unit of places and lengths, whatever the disk's own blocks are.
 pub const SECTOR: usize = 512;
 
 /// Requests of one vCPU that can be in flight.
 pub const DEPTH: u16 = 128;
-
-/// Feature bits of virtio 1.2, section 5.2.3.
-mod feature {
-    pub const SIZE_MAX: u64 = 1 << 1;
-    pub const RO: u64 = 1 << 5;
-    pub const BLK_SIZE: u64 = 1 << 6;
-    pub const FLUSH: u64 = 1 << 9;
-    pub const MQ: u64 = 1 << 12;
-    pub const DISCARD: u64 = 1 << 13;
-    pub const WRITE_ZEROES: u64 = 1 << 14;
-    pub const ALL: u64 = SIZE_MAX | RO | BLK_SIZE | FLUSH | MQ | DISCARD | WRITE_ZEROES;
-}
 
 /// A disk. Clones are the same one; the device is reset when the last is gone.
 pub struct Disk<B: Buffer = Vec<u8>>(Arc<Inner<B>>);
@@ -75,37 +65,6 @@ struct Inner<B: Buffer> {
     queues: Box<[SharedQueue<Load<B>>]>,
     device: Device,
     space: Space,
-}
-
-/// What the configuration space says.
-struct Space {
-    sectors: u64,
-    block_size: usize,
-    /// The most bytes of a request.
-    longest: usize,
-    /// The most sectors of a discard, and of zeros.
-    discarded: u32,
-    zeroed: u32,
-}
-
-impl Space {
-    fn read(space: &device::Config, features: u64) -> Space {
-        let has = |feature| features & feature != 0;
-        let (longest, block_size) = (space.u32(8) as usize, space.u32(20) as usize);
-        Space {
-            sectors: space.u64(0),
-            longest: match longest >= SECTOR && has(feature::SIZE_MAX) {
-                true => longest - longest % SECTOR,
-                false => 64 << 10,
-            },
-            block_size: match block_size >= SECTOR && has(feature::BLK_SIZE) {
-                true => block_size,
-                false => SECTOR,
-            },
-            discarded: space.u32(36),
-            zeroed: space.u32(48),
-        }
-    }
 }
 
 impl<B: Buffer> Clone for Disk<B> {
@@ -298,7 +257,8 @@ impl<B: Buffer> Disk<B> {
     /// As [`read`](Disk::read).
     pub fn read_blocking(&self, sector: u64, buffer: B) -> Result<B, Error> {
         let buffer = self.checked(sector, buffer)?;
-        self.blocking(What::Read(sector), Data::In(Load::Data(buffer)))
+        let load = Data::In(Load::Data(buffer));
+        self.blocking(What::Read(sector), load)?.buffer()
     }
 
     /// As [`write`](Disk::write), blocking.
@@ -308,7 +268,8 @@ impl<B: Buffer> Disk<B> {
     pub fn write_blocking(&self, sector: u64, buffer: B) -> Result<B, Error> {
         self.writable()?;
         let buffer = self.checked(sector, buffer)?;
-        self.blocking(What::Write(sector), Data::Out(Load::Data(buffer)))
+        let load = Data::Out(Load::Data(buffer));
+        self.blocking(What::Write(sector), load)?.buffer()
     }
 
     /// As [`flush`](Disk::flush), blocking.
@@ -319,20 +280,49 @@ impl<B: Buffer> Disk<B> {
         if !self.has(feature::FLUSH) {
             return Ok(());
         }
-        let head = What::Flush.head();
-        let done = self.queue()?.request_blocking(head.bytes(), Data::None);
-        request::Ended::of(done?).map(drop)
+        self.blocking(What::Flush, Data::None).map(drop)
     }
 
-    fn blocking(&self, what: What, load: Data<Load<B>>) -> Result<B, Error> {
+    /// As [`discard`](Disk::discard), blocking.
+    ///
+    /// # Errors
+    /// As [`discard`](Disk::discard).
+    pub fn discard_blocking(&self, sectors: Range<u64>) -> Result<(), Error> {
+        let most = self.most(&sectors, feature::DISCARD, self.0.space.discarded)?;
+        request::parts(sectors, most).try_for_each(|(at, count)| {
+            self.blocking(What::Discard(at, count), Data::None)
+                .map(drop)
+        })
+    }
+
+    /// As [`write_zeroes`](Disk::write_zeroes), blocking.
+    ///
+    /// # Errors
+    /// As [`write_zeroes`](Disk::write_zeroes).
+    pub fn write_zeroes_blocking(&self, sectors: Range<u64>) -> Result<(), Error> {
+        let most = self.most(&sectors, feature::WRITE_ZEROES, self.0.space.zeroed)?;
+        request::parts(sectors, most)
+            .try_for_each(|(at, count)| self.blocking(What::Zero(at, count), Data::None).map(drop))
+    }
+
+    /// As [`serial`](Disk::serial), blocking.
+    ///
+    /// # Errors
+    /// As [`serial`](Disk::serial).
+    pub fn serial_blocking(&self) -> Result<String, Error> {
+        let load = Data::In(Load::Serial(Box::new([0; SERIAL])));
+        self.blocking(What::Serial, load)?.serial()
+    }
+
+    fn blocking(&self, what: What, load: Data<Load<B>>) -> Result<Ended<B>, Error> {
         let done = self.queue()?.request_blocking(what.head().bytes(), load);
-        request::Ended::of(done?)?.buffer()
+        Ended::of(done?)
     }
 
-    async fn request(&self, what: What, load: Data<Load<B>>) -> Result<request::Ended<B>, Error> {
+    async fn request(&self, what: What, load: Data<Load<B>>) -> Result<Ended<B>, Error> {
         let head = what.head();
         let done = self.queue()?.request(head.bytes(), load).await;
-        request::Ended::of(done?)
+        Ended::of(done?)
     }
 
     fn begin(&self, what: What, load: Data<Load<B>>) -> Result<Request<B>, Error> {

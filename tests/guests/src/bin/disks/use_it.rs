@@ -80,6 +80,21 @@ pub fn basics() {
         read(12, 1) == Ok(vec![0xa5; 512]),
         "nothing else was discarded"
     );
+    check!(disk.write_zeroes_blocking(12..14) == Ok(()), "more zeros");
+    check!(disk.discard_blocking(14..15) == Ok(()), "another discard");
+    check!(
+        disk.discard_blocking(0..last + 2) == Err(Error::BeyondEnd)
+            && disk.write_zeroes_blocking(0..last + 2) == Err(Error::BeyondEnd),
+        "too much, blocking"
+    );
+    check!(
+        disk.serial_blocking().as_deref() == Ok(arg(3)),
+        "the serial number, blocking"
+    );
+    check!(
+        read(12, 2) == Ok(vec![0; 1024]) && read(15, 1) == Ok(vec![0xa5; 512]),
+        "what those did, and what they did not"
+    );
     // The device is free again, and as it was.
     drop(disk);
     check!(
@@ -152,6 +167,11 @@ pub fn read_only() {
             "zeros"
         );
     });
+    check!(
+        disk.discard_blocking(0..1) == Err(Error::ReadOnly)
+            && disk.write_zeroes_blocking(0..1) == Err(Error::ReadOnly),
+        "and blocking"
+    );
     check!(
         disk.read_blocking(3, vec![0; 512]) == Ok(pattern(3, 1)),
         "a read"
