@@ -1,7 +1,8 @@
 //! A key-value store on a disk, for clients of Redis: what it has acknowledged survives whatever ends the VM.
 //!
 //! `truncate -s 64M examples/kv.img`, `cargo run -p examples --bin kv`, and `redis-cli SET name value`. Everything is in memory too, and a `GET` asks
-//! that; a `SET` is answered when it is durable on the disk.
+//! that; a `SET` is answered when it is durable on the disk. A request may have 1024 words and 256 KiB: its command, its keys and its values together. One
+//! that is longer ends its connection, with an error that says so.
 #![no_std]
 #![cfg_attr(not(test), no_main)]
 #![forbid(unsafe_code)]
