@@ -86,8 +86,12 @@ fn kick() {
 /// Waits until a queue has answered so many chains, or the card has stopped.
 fn wait(queue: u16, count: u16) {
     let event = 1 << ring::device(0).event;
-    while rings(queue).used.load(Ordering::SeqCst) != count && ring::device(0).broken == 0 {
+    loop {
+        // Looked at once: what is answered after that is told.
         let before = rings(queue).used.load(Ordering::SeqCst);
+        if before == count || ring::device(0).broken != 0 {
+            return;
+        }
         rings(queue).used_event.store(before, Ordering::SeqCst);
         if rings(queue).used.load(Ordering::SeqCst) == before {
             answers!(call(number::WAIT, &[event, u64::MAX]), OK, "waiting");
