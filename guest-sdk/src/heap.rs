@@ -2,6 +2,9 @@
 //!
 //! Owns the allocator's state; [`entry!`](crate::entry!) makes [`Heap`] the program's global allocator. The memory is touched only as it is
 //! handed out, so a guest pays for what it uses, not for what the VM was given.
+//!
+//! A block of whole sectors of 512 bytes begins at a sector's multiple, one of whole pages at a page: so a `Vec` is a buffer that a disk takes past the
+//! host's page cache, and no copy into it or out of it splits the processor's cache lines.
 
 use crate::platform::boot;
 use crate::sync::Mutex;
@@ -41,19 +44,36 @@ impl State {
     }
 }
 
+/// Bytes of a sector and of a page.
+const SECTOR: usize = 512;
+const PAGE: usize = 4096;
+
+/// How a block of so many bytes is aligned at least.
+fn alignment(size: usize) -> usize {
+    match size {
+        _ if size.is_multiple_of(PAGE) => PAGE,
+        _ if size.is_multiple_of(SECTOR) => SECTOR,
+        _ => 1,
+    }
+}
+
 /// A global allocator over the memory between the boot page's `heap_start` and `heap_end`.
 pub struct Heap;
 
 // SAFETY: `talc` is an allocator in this trait's sense, and the lock makes its use exclusive.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Ok(layout) = layout.align_to(alignment(layout.size())) else {
+            return null_mut();
+        };
         // SAFETY: the size is not 0, by the caller's promise.
         let block = unsafe { STATE.lock().ready().allocate(layout) };
         block.map_or(null_mut(), NonNull::as_ptr)
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the block was allocated here with this layout, by the caller's promise.
+        // SAFETY: the block was allocated here with this layout, by the caller's promise. That it is aligned to more makes no difference: `talc` finds a
+        // block by its address and size.
         unsafe { STATE.lock().talc.deallocate(block, layout) };
     }
 
@@ -75,5 +95,17 @@ unsafe impl GlobalAlloc for Heap {
             }
             new
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_disk_reads_into_is_aligned_as_direct_io_wants_it() {
+        assert_eq!([512, 1024, 4608].map(alignment), [SECTOR; 3]);
+        assert_eq!([4096, 8192, 1 << 20].map(alignment), [PAGE; 3]);
+        assert_eq!([1, 511, 513, 4097].map(alignment), [1; 4]);
     }
 }

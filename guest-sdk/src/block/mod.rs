@@ -27,6 +27,11 @@
 //! A write that has ended is the host's: no end of the VMM takes it away. It survives the end of the host's power after a [flush](Disk::flush) that
 //! began when it had ended; at once where the host's configuration says `cache = "writethrough"`.
 //!
+//! # Past the host's page cache
+//! Where the configuration says `direct = true`, the host reads and writes a request's buffer itself if its address and length, and the place on the disk, are
+//! multiples of what the file system asks for: 512 bytes on most, at most a page. With the SDK's [heap](crate::heap) a `Vec` of whole sectors begins at a
+//! sector, one of whole pages at a page. Other buffers go through the page cache, as if it did not say so.
+//!
 //! # Several vCPUs
 //! Each vCPU has a queue of its own as far as the device has queues, and waits for what it began itself.
 

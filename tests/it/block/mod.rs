@@ -5,6 +5,7 @@ mod small;
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -62,6 +63,46 @@ fn a_disk_does_what_it_should_with_each_backend_and_cache() {
                 assert_eq!(bytes[8 * 512..9 * 512], [0xa5; 512], "it is in the file");
                 assert_eq!(bytes[9 * 512..11 * 512], [0; 1024]);
             }
+        }
+    }
+}
+
+/// How many of a file's pages are in the page cache.
+fn cached(file: &File) -> usize {
+    let len = file.metadata().unwrap().len() as usize;
+    let mut pages = vec![0_u8; len.div_ceil(4096)];
+    let (prot, flags) = (libc::PROT_READ, libc::MAP_SHARED);
+    // SAFETY: a new mapping touches nothing that exists. Its pages are asked after, one byte for each, and not touched; then it goes.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), len, prot, flags, file.as_raw_fd(), 0);
+        assert_ne!(at, libc::MAP_FAILED);
+        assert_eq!(libc::mincore(at, len, pages.as_mut_ptr()), 0);
+        libc::munmap(at, len);
+    }
+    pages.iter().filter(|&page| page & 1 != 0).count()
+}
+
+#[test]
+fn an_ordinary_buffer_passes_the_page_cache_by_where_that_is_wanted() {
+    require_kvm!();
+    let image = image();
+    let file = image.as_file();
+    file.sync_all().unwrap();
+    // SAFETY: it says that the pages are not needed, and changes nothing else.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    if ways().len() < 2 || cached(file) != 0 {
+        small::skipped("temporary files are in memory, or cannot be read directly");
+        return;
+    }
+    for (direct, pages) in [(true, 0), (false, SECTORS / 8 / 2)] {
+        for backend in [Backend::Plain, Backend::IoUring] {
+            let boot = Boot::guest("disks", &["buffers"]).disk(image.path(), |disk| {
+                (disk.backend, disk.direct) = (backend, direct);
+            });
+            boot.run().passed();
+            let cached = cached(file);
+            let right = if direct { cached == 0 } else { cached >= pages };
+            assert!(right, "{backend:?}, direct {direct}: {cached} pages");
         }
     }
 }

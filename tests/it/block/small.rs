@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const BYTES: usize = 1 << 20;
 
 /// Says why a test cannot be run, past the test harness, which keeps what is said by a test that passes.
-fn skipped(why: &str) {
+pub fn skipped(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("a test");
     let _ = writeln!(std::io::stderr(), "skipped, {why}: {name}");

@@ -8,7 +8,8 @@ use hypercall_abi::map::{MAX_VCPUS, vcpu_page};
 use hypercall_abi::vcpu::VcpuPage;
 pub(crate) use hypercall_abi::words::{EntryWords, LineWords, RingWords, TimesWords};
 use hypercall_abi::{Gpa, Status};
-use std::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+use std::arch::asm;
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
@@ -18,11 +19,26 @@ pub(crate) fn copy(args: &[AtomicU64; 6]) -> [u64; 6] {
     [a, b, c, d, e, f].map(|word| word.load(Ordering::Relaxed))
 }
 
-/// Has this core's cache fetch a struct that is about to be read and written, before the work on others that precede it.
+/// Has this core's cache fetch a struct that is about to be read and written, before the work on others that precede it. Not as the only one that has it:
+/// the other side looks at the same lines meanwhile, and both would fetch them twice.
 #[inline]
 pub(crate) fn claim<T>(words: &T) {
+    fetch(std::ptr::from_ref(words).cast());
+}
+
+/// Has this core's cache fetch a line.
+#[inline]
+fn fetch(place: *const u8) {
     // SAFETY: a prefetch changes nothing that can be observed, wherever it points.
-    unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::from_ref(words).cast()) };
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
+}
+
+/// Likewise, as the only one that has it. (The intrinsic asks for that only where a program is compiled for processors that are known to have the instruction.
+/// On those that have not it does nothing.)
+#[inline]
+fn own(place: *const u8) {
+    // SAFETY: as in `fetch`.
+    unsafe { asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags)) };
 }
 
 /// A struct that consists of atomic words, without padding.
@@ -72,10 +88,20 @@ impl Memory {
     /// Has this core's cache fetch what is about to be read, wherever in RAM, before the work on what precedes it.
     #[inline]
     pub(crate) fn expect(&self, at: Gpa) {
+        fetch(self.line_at(at));
+    }
+
+    /// Likewise what is about to be written.
+    #[inline]
+    pub(crate) fn expect_to_write(&self, at: Gpa) {
+        own(self.line_at(at));
+    }
+
+    /// Where a byte is, or the end of RAM: to be prefetched, and for nothing else.
+    #[inline]
+    fn line_at(&self, at: Gpa) -> *const u8 {
         let offset = at.0.min(self.size()) as usize;
-        let place = self.mapping.start.wrapping_add(offset);
-        // SAFETY: a prefetch changes nothing that can be observed, wherever it points.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast_const().cast()) };
+        self.mapping.start.wrapping_add(offset).cast_const()
     }
 
     /// A vCPU's call line.

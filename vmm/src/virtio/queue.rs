@@ -36,6 +36,9 @@ pub(crate) struct Queue {
 
 /// Bytes of a descriptor, which its address begins.
 const DESCRIPTOR: u64 = 16;
+/// Where the entries of the used ring begin, and the bytes of each.
+const ENTRIES: u64 = 4;
+const ENTRY: u64 = 8;
 
 const BAD_INDEX: Broken = Broken("the available ring holds more than the queue's size");
 const BAD_MEMORY: Broken = Broken("a ring does not lie in the guest's memory");
@@ -102,6 +105,7 @@ impl Queue {
         }
         // Many a driver uses again what was answered last: it comes while the ring's entry does.
         self.memory.expect(self.last);
+        self.memory.expect_to_write(self.answer());
         let most = usize::from(self.ring.size());
         let mut available = self.ring.iter(self.memory.own()).map_err(|_| BAD_INDEX)?;
         let Some(descriptors) = available.next() else {
@@ -118,6 +122,14 @@ impl Queue {
             answered => answered,
         };
         Ok(true)
+    }
+
+    /// Where the next answer's entry is. The driver looks at the index beside which most entries do not lie: an entry that is here already is written before
+    /// the driver's look takes that line away again.
+    fn answer(&self) -> Gpa {
+        let place = self.ring.next_used() & self.ring.size().wrapping_sub(1);
+        let entries = self.ring.used_ring().wrapping_add(ENTRIES);
+        Gpa(entries.wrapping_add(ENTRY.wrapping_mul(place.into())))
     }
 
     /// Has the next request's table of descriptors, or its buffer, come from the driver's core while this one is served. What is read here is a

@@ -66,13 +66,16 @@ fn after(place: u64) -> u64 {
     (place + 1021 * BLOCK as u64) % IMAGE
 }
 
-/// Reads by this thread.
+/// Reads by this thread, into a page, as a guest's buffer is one.
 pub fn read(run: &mut Run, file: &File) -> Result<(), Error> {
-    let (mut place, mut block) = (0, vec![0; BLOCK]);
+    #[repr(align(4096))]
+    struct Page([u8; BLOCK]);
+    let (mut place, mut page) = (0, Box::new(Page([0; BLOCK])));
+    let block = &mut page.0;
     let mut failed = Ok(());
     run.over(|| {
         place = after(place);
-        if let Err(error) = file.read_exact_at(&mut block, place) {
+        if let Err(error) = file.read_exact_at(block, place) {
             failed = Err(os("reading a disk's image", error));
         }
     });

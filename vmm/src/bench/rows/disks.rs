@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
         operation: "floors",
         mechanism: "pread of 4 KiB",
         place: Place::Host(subject::pread),
-        explain: "This process reads 4 KiB from a file in memory: the system call and the copy.",
+        explain: "This process reads 4 KiB from a file in memory into a page of its own: the system call and the copy.",
         ..FLOOR
     },
     Row {

@@ -20,6 +20,7 @@ guest_sdk::entry!(main, Note::DEFAULT.needs(kind::BLOCK));
 fn main() {
     match test_guests::arg(1) {
         "basics" => use_it::basics(),
+        "buffers" => use_it::buffers(),
         "tasks" => use_it::tasks(),
         "cursor" => use_it::cursor(),
         "read-only" => use_it::read_only(),

@@ -25,6 +25,18 @@ fn pattern(sector: u64, count: usize) -> Vec<u8> {
         .collect()
 }
 
+/// Reads and writes with vectors as they are made every day.
+pub fn buffers() {
+    let disk = disk();
+    for len in [512, 4096, 3 * 512, 8192, 16 * 4096] {
+        let read = disk.read_blocking(0, vec![0; len]);
+        let count = len / 512;
+        check!(read == Ok(pattern(0, count)), "{count} sectors");
+        let written = disk.write_blocking(0, pattern(0, count));
+        check!(written.is_ok(), "{count} sectors, written");
+    }
+}
+
 pub fn basics() {
     let disk = disk();
     check!(
