@@ -19,6 +19,7 @@ mod block;
 mod disk;
 #[path = "../../vmm/src/histogram.rs"]
 mod histogram;
+mod ping;
 mod program;
 mod rows;
 mod sockets;

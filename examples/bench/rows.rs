@@ -54,6 +54,8 @@ pub const ROWS: &[Row] = &[
     ("program/trapped", program::trapped),
     ("touch", program::touch),
     ("net/request", |run| wire::request(run, Kick::Asked)),
+    ("net/ping", |run| wire::ping(run, Kick::Asked)),
+    ("net/ping/trapped", |run| wire::ping(run, Kick::Trapped)),
     ("net/stream", |run| wire::stream(run, Kick::Asked)),
     ("net/request/trapped", |run| {
         wire::request(run, Kick::Trapped)

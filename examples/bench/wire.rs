@@ -1,9 +1,10 @@
-//! Frames over a network card, at whose other end the host sends those back that are marked.
+//! Frames over network cards. At the other end of the first the host sends those back that are marked; that of the second is a user-mode network.
 //!
 //! One driver both ways. What differs is how each side learns that there is something: by doorbells and events where it has asked for them, or, as with
 //! devices whose notifications trap, by an exit for each frame and another for each interrupt.
 
 use crate::block::Run;
+use crate::ping;
 use crate::rows::done;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -21,8 +22,12 @@ pub enum Kick {
     Trapped,
 }
 
+/// The cards, by their places among the host's network cards.
+const MIRROR: u32 = 0;
+const USER_NETWORK: u32 = 1;
 /// Bytes of a packet before what a frame carries: virtio's header and Ethernet's.
-const HEADERS: usize = size_of::<Header>() + 14;
+const HEADERS: usize = size_of::<Header>() + ETHERNET;
+const ETHERNET: usize = 14;
 /// What a frame carries: a mark first.
 const SEGMENT: usize = 1460;
 const REQUEST: usize = 64;
@@ -41,21 +46,31 @@ struct Wire {
 
 /// A marked frame and the same back.
 pub fn request(run: &mut Run, kick: Kick) {
-    let mut wire = Wire::open(kick);
+    let mut wire = Wire::open(MIRROR, kick);
     run.over(|| {
         wire.send(REQUEST, true);
-        wire.receive();
+        wire.receive(|frame| frame[ETHERNET] != 0);
+    });
+}
+
+/// A ping, and the gateway's answer.
+pub fn ping(run: &mut Run, kick: Kick) {
+    let mut wire = Wire::open(USER_NETWORK, kick);
+    let ping = ping::frame();
+    run.over(|| {
+        wire.send_frame(&ping);
+        wire.receive(ping::is_answer);
     });
 }
 
 /// Full frames one after the other, of which the last comes back.
 pub fn stream(run: &mut Run, kick: Kick) {
-    let mut wire = Wire::open(kick);
+    let mut wire = Wire::open(MIRROR, kick);
     run.over(|| {
         for number in 1..=STREAM {
             wire.send(SEGMENT, number == STREAM);
         }
-        wire.receive();
+        wire.receive(|frame| frame[ETHERNET] != 0);
     });
 }
 
@@ -68,8 +83,8 @@ fn works<T>(result: Result<T, Error>) -> T {
 }
 
 impl Wire {
-    fn open(kick: Kick) -> Wire {
-        let wire = device::find(kind::NET, 0).and_then(|entry| {
+    fn open(card: u32, kick: Kick) -> Wire {
+        let wire = device::find(kind::NET, card).and_then(|entry| {
             let mut setup = entry.take().ok()?;
             setup.negotiate(0).ok()?;
             let shape = Shape::new(BUFFERS);
@@ -99,12 +114,28 @@ impl Wire {
 
     /// Sends a frame that carries so many bytes.
     fn send(&mut self, len: usize, marked: bool) {
+        let mut buffer = self.empty();
+        buffer.resize(HEADERS + len, 0);
+        buffer[HEADERS] = marked.into();
+        self.post(buffer);
+    }
+
+    fn send_frame(&mut self, frame: &[u8]) {
+        let mut buffer = self.empty();
+        buffer.resize(size_of::<Header>(), 0);
+        buffer.extend_from_slice(frame);
+        self.post(buffer);
+    }
+
+    /// A buffer to send, with anything in it.
+    fn empty(&mut self) -> Vec<u8> {
         if self.free.is_empty() {
             self.reclaim();
         }
-        let mut buffer = self.free.pop().unwrap_or_default();
-        buffer.resize(HEADERS + len, 0);
-        buffer[HEADERS] = marked.into();
+        self.free.pop().unwrap_or_default()
+    }
+
+    fn post(&mut self, buffer: Vec<u8>) {
         if self.sending.post(&[], Data::Out(buffer)).is_err() {
             panic!("a frame was refused");
         }
@@ -127,10 +158,15 @@ impl Wire {
         }
     }
 
-    /// Takes a frame, and gives its buffer back.
-    fn receive(&mut self) {
+    /// Takes the frame that is expected, and gives its buffer back.
+    fn receive(&mut self, expected: impl Fn(&[u8]) -> bool) {
         let done = works(self.receiving.wait_pop());
         self.interrupted();
+        let packet = match &done.data {
+            Data::In(buffer) => buffer.get(size_of::<Header>()..done.written as usize),
+            _ => None,
+        };
+        assert!(packet.is_some_and(expected), "another frame came");
         if self.receiving.post(&[], done.data).is_err() {
             panic!("a buffer was refused");
         }

@@ -92,7 +92,10 @@ impl Guest {
         let path = format!("/proc/self/fd/{}", disk.as_raw_fd());
         config.disks.push(config::Disk::new("disk0", path.into()));
         let wire = Wire::start()?;
-        config.nets.push(config::Net::new("net0", wire.link()));
+        let user = config::Link::User(config::UserNetwork::default());
+        for (name, link) in [("net0", wire.link()), ("net1", user)] {
+            config.nets.push(config::Net::new(name, link));
+        }
         let sockets = Sockets::start()?;
         config.vsocks.push(config::Vsock::new(sockets.path()));
         let console = || Ok(Console::piped(its_input.into(), its_output.into()));

@@ -176,6 +176,11 @@ pub fn tcp_requests(_: &Ground) -> Result<Subject, Error> {
     Ok(Subject::new(move |run| loopback.block(run)))
 }
 
+pub fn datagrams(_: &Ground) -> Result<Subject, Error> {
+    let pair = loopback::datagrams()?;
+    Ok(Subject::new(move |run| pair.block(run)))
+}
+
 pub fn tcp_streams(_: &Ground) -> Result<Subject, Error> {
     let mut loopback = loopback::tcp(loopback::SEGMENTS)?;
     Ok(Subject::new(move |run| loopback.block(run)))

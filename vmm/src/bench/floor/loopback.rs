@@ -3,7 +3,7 @@
 use super::super::block::Run;
 use crate::Error;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::thread;
 
@@ -63,6 +63,45 @@ impl Exchange {
 pub struct Loopback<S> {
     connection: S,
     exchange: Exchange,
+}
+
+/// Two UDP sockets of one thread, each of which sends to the other.
+pub struct Datagrams([UdpSocket; 2]);
+
+/// Over UDP, within this host.
+pub fn datagrams() -> Result<Datagrams, Error> {
+    let connect = || {
+        let pair = [
+            UdpSocket::bind("127.0.0.1:0")?,
+            UdpSocket::bind("127.0.0.1:0")?,
+        ];
+        pair[0].connect(pair[1].local_addr()?)?;
+        pair[1].connect(pair[0].local_addr()?)?;
+        Ok(Datagrams(pair))
+    };
+    connect().map_err(os)
+}
+
+impl Datagrams {
+    /// Runs a block. A round is a datagram there and one back.
+    pub fn block(&self, run: &mut Run) -> Result<(), Error> {
+        let [ours, theirs] = &self.0;
+        let mut bytes = [0; REQUEST.len];
+        let mut round = || {
+            for (from, to) in [(ours, theirs), (theirs, ours)] {
+                from.send(&bytes)?;
+                to.recv(&mut bytes)?;
+            }
+            Ok(())
+        };
+        let mut done = Ok(());
+        run.over(|| {
+            if let Err(error) = round() {
+                done = Err(error);
+            }
+        });
+        done.map_err(os)
+    }
 }
 
 /// Over TCP, within this host.

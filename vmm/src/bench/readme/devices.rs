@@ -44,6 +44,12 @@ pub(super) const DEVICES: &[Device] = &[
         trapped: Some("net/request/trapped"),
     },
     Device {
+        name: "network: a ping that the user-mode network answers",
+        row: "net/ping",
+        alone: &[("floor/loopback/ping", "datagrams over loopback")],
+        trapped: Some("net/ping/trapped"),
+    },
+    Device {
         name: "network: a stream's segment of 1460 bytes",
         row: "net/stream",
         alone: &[("floor/loopback/stream", "TCP over loopback")],

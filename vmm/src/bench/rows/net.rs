@@ -28,6 +28,26 @@ pub(super) const ROWS: &[Row] = &[
         ..TRAPPED
     },
     Row {
+        name: "net/ping",
+        operation: "network: ping the gateway",
+        mechanism: "virtio, doorbells",
+        against: &["net/ping/trapped", "floor/loopback/ping"],
+        place: Place::GuestPair(Setup::Auto, "net/ping"),
+        explain: "An ICMP echo, a frame of 78 bytes, to the gateway of a user-mode network and its answer, which that network gives by itself in the I/O thread: the way of a frame in \
+                  and out, and no other program.",
+        ..CALL
+    },
+    Row {
+        name: "net/ping/trapped",
+        operation: "network: ping the gateway",
+        mechanism: "virtio, trapped kicks",
+        against: &["floor/exit"],
+        place: Place::GuestPair(Setup::Trapped, "net/ping/trapped"),
+        explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
+                  at a queue only when it was kicked.",
+        ..TRAPPED
+    },
+    Row {
         name: "net/stream",
         operation: "network: stream of 1460-byte segments",
         mechanism: "virtio, doorbells",
@@ -77,6 +97,14 @@ pub(super) const ROWS: &[Row] = &[
         mechanism: "loopback, both ways",
         place: Place::HostPair(subject::tcp_requests),
         explain: "64 bytes to a thread on the other processor over a TCP connection within this host, and 64 back.",
+        ..FLOOR
+    },
+    Row {
+        name: "floor/loopback/ping",
+        operation: "floors",
+        mechanism: "loopback, one thread",
+        place: Place::Host(subject::datagrams),
+        explain: "64 bytes from one UDP socket of a thread to another one of the same over loopback, and back: four system calls, and nobody is woken.",
         ..FLOOR
     },
     Row {
