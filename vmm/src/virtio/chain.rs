@@ -26,7 +26,19 @@ pub(crate) struct Chain {
     pub taken: u64,
 }
 
+/// Buffers of each kind for which a chain has room from the start: more than most requests have.
+const ROOM: usize = 4;
+
 impl Chain {
+    /// No request yet.
+    pub fn with_room() -> Chain {
+        Chain {
+            readable: Vec::with_capacity(ROOM),
+            writable: Vec::with_capacity(ROOM),
+            ..Chain::default()
+        }
+    }
+
     /// Bytes that the device reads.
     pub fn readable_bytes(&self) -> u64 {
         bytes(&self.readable)

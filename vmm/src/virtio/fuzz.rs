@@ -51,7 +51,7 @@ pub(crate) fn queues(source: &mut Source) {
                 assert!(!found || (1..=usize::from(MOST)).contains(&segments));
                 assert!(!found || chain.head < asked.size);
                 if found && source.once_in(8) {
-                    queue.unpop();
+                    queue.unpop(&mut chain);
                     held = false;
                 }
             }),

@@ -27,6 +27,12 @@ pub(crate) struct Queue {
     event: u64,
     /// Where the driver says how much it has made available.
     index: Gpa,
+    /// Requests that were copied and not taken yet: those from `first` to `end`. The others keep their room.
+    ahead: Box<[Chain]>,
+    first: usize,
+    end: usize,
+    /// What is wrong with the one that comes then.
+    flaw: Option<Broken>,
     /// What the last request's first descriptor leads to: its table, or its first buffer.
     last: Gpa,
     /// When the last request was answered, in TSC ticks, if the driver has not been told yet; 0 otherwise.
@@ -34,6 +40,8 @@ pub(crate) struct Queue {
     pub counts: Counts,
 }
 
+/// Requests that are copied together.
+const AHEAD: u16 = 16;
 /// Bytes of a descriptor, which its address begins.
 const DESCRIPTOR: u64 = 16;
 /// Where the entries of the used ring begin, and the bytes of each.
@@ -77,6 +85,10 @@ impl Queue {
             vcpu: setup.vcpu,
             event,
             index: Gpa(setup.available.0.wrapping_add(2)),
+            ahead: (0..AHEAD).map(|_| Chain::with_room()).collect(),
+            first: 0,
+            end: 0,
+            flaw: None,
             last: setup.descriptors,
             answered: 0,
             counts: Counts::default(),
@@ -98,30 +110,75 @@ impl Queue {
     /// # Errors
     /// [`Broken`].
     pub fn pop(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
-        // First, because there is nothing most of the times: acquires what the driver wrote before it.
-        let index = self.memory.word16(self.index).map_err(|_| BAD_MEMORY)?;
-        if index.load(Ordering::Acquire) == self.ring.next_avail() {
-            return Ok(false);
+        if self.first == self.end {
+            self.copy_ahead()?;
         }
-        // Many a driver uses again what was answered last: it comes while the ring's entry does.
-        self.memory.expect(self.last);
-        self.memory.expect_to_write(self.answer());
-        let most = usize::from(self.ring.size());
-        let mut available = self.ring.iter(self.memory.own()).map_err(|_| BAD_INDEX)?;
-        let Some(descriptors) = available.next() else {
+        let ahead = self.ahead.get_mut(self.first..self.end);
+        let Some(next) = ahead.and_then(<[Chain]>::first_mut) else {
             return Ok(false);
         };
-        chain.copy_from(descriptors, most)?;
-        self.expect_next(index.load(Ordering::Relaxed));
-        if let Ok(place) = self.described(chain.head) {
-            self.last = place;
-        }
+        std::mem::swap(chain, next);
+        self.first = self.first.saturating_add(1);
+        self.memory.expect_to_write(self.answer());
         // One request after the other: the answer to that one was now.
         chain.taken = match std::mem::take(&mut self.answered) {
             0 => host_tsc(),
             answered => answered,
         };
         Ok(true)
+    }
+
+    /// Copies the chains that the driver has made available, as many as there is room for: so its index is looked at once for all of them, which takes that
+    /// line away from the driver, and their tables come from its core together.
+    fn copy_ahead(&mut self) -> Result<(), Broken> {
+        if let Some(flaw) = self.flaw {
+            return Err(flaw);
+        }
+        // First, because there is nothing most of the times: acquires what the driver wrote before it.
+        let index = self.memory.word16(self.index).map_err(|_| BAD_MEMORY)?;
+        let waiting = index
+            .load(Ordering::Acquire)
+            .wrapping_sub(self.ring.next_avail());
+        if waiting == 0 {
+            return Ok(());
+        }
+        // Many a driver uses again what was answered last: it comes while the ring's entry does.
+        self.memory.expect(self.last);
+        for later in 1..waiting.min(AHEAD) {
+            self.expect_table(later);
+        }
+        let most = usize::from(self.ring.size());
+        let mut available = self.ring.iter(self.memory.own()).map_err(|_| BAD_INDEX)?;
+        (self.first, self.end) = (0, 0);
+        for chain in &mut self.ahead {
+            let Some(descriptors) = available.next() else {
+                break;
+            };
+            if let Err(flaw) = chain.copy_from(descriptors, most) {
+                // What came before it is served.
+                self.flaw = Some(flaw);
+                break;
+            }
+            self.end = self.end.saturating_add(1);
+        }
+        match self.ahead.get(..self.end).and_then(<[Chain]>::last) {
+            Some(chain) => self.last = self.described(chain.head).unwrap_or(self.last),
+            None => return self.flaw.map_or(Ok(()), Err),
+        }
+        Ok(())
+    }
+
+    /// Has the table of descriptors, or the buffer, of the request so many places after the next one come from the driver's core. What is read here is a
+    /// hint, and read again when it counts.
+    fn expect_table(&self, later: u16) {
+        let place = self.ring.next_avail().wrapping_add(later) & self.ring.size().wrapping_sub(1);
+        let entries = self.index.0.wrapping_add(2);
+        let entry = entries.wrapping_add(2 * u64::from(place));
+        let head = self.memory.word16(Gpa(entry));
+        let head = head.map(|head| head.load(Ordering::Relaxed));
+        if let Ok(place) = head.and_then(|head| self.described(head)) {
+            self.memory.expect(place);
+        }
     }
 
     /// Where the next answer's entry is. The driver looks at the index beside which most entries do not lie: an entry that is here already is written before
@@ -132,26 +189,6 @@ impl Queue {
         Gpa(entries.wrapping_add(ENTRY.wrapping_mul(place.into())))
     }
 
-    /// Has the next request's table of descriptors, or its buffer, come from the driver's core while this one is served. What is read here is a
-    /// hint, and read again when it counts.
-    fn expect_next(&self, available: u16) {
-        let next = self.ring.next_avail();
-        if next == available {
-            return;
-        }
-        let place = next & self.ring.size().wrapping_sub(1);
-        let entry = self
-            .index
-            .0
-            .wrapping_add(2)
-            .wrapping_add(2 * u64::from(place));
-        let head = self.memory.word16(Gpa(entry));
-        let head = head.map(|head| head.load(Ordering::Relaxed));
-        if let Ok(place) = head.and_then(|head| self.described(head)) {
-            self.memory.expect(place);
-        }
-    }
-
     /// Where a descriptor of the queue's table leads to, as it is now.
     fn described(&self, number: u16) -> Result<Gpa, Status> {
         let table = self.ring.desc_table();
@@ -160,9 +197,11 @@ impl Queue {
     }
 
     /// Gives the request that [`pop`](Queue::pop) took last back: the next `pop` takes it again. For a device that cannot serve it now.
-    pub fn unpop(&mut self) {
-        self.ring
-            .set_next_avail(self.ring.next_avail().wrapping_sub(1));
+    pub fn unpop(&mut self, chain: &mut Chain) {
+        self.first = self.first.saturating_sub(1);
+        if let Some(place) = self.ahead.get_mut(self.first) {
+            std::mem::swap(chain, place);
+        }
     }
 
     /// Answers a request: `written` bytes of its writable buffers are new. The guest is not told yet.
@@ -202,6 +241,9 @@ impl Queue {
     /// # Errors
     /// [`Broken`].
     pub fn arm(&mut self) -> Result<bool, Broken> {
+        if self.first != self.end || self.flaw.is_some() {
+            return Ok(true);
+        }
         self.ring
             .enable_notification(self.memory.own())
             .map_err(|_| BAD_MEMORY)

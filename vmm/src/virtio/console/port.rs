@@ -153,7 +153,7 @@ impl Port {
             let read = self.end.read(scratch);
             // A buffer of no bytes is answered as it is.
             if read == 0 && room != 0 {
-                queue.unpop();
+                queue.unpop(&mut self.incoming);
                 break;
             }
             self.limit.charge(read as u64);

@@ -100,7 +100,7 @@ impl Card {
                 Sent::Taken => {}
                 Sent::Dropped => queue.counts.dropped = queue.counts.dropped.wrapping_add(1),
                 Sent::Full => {
-                    queue.unpop();
+                    queue.unpop(&mut self.chain);
                     self.is_full = true;
                     break;
                 }

@@ -221,7 +221,7 @@ impl Vsock {
                 None => due.and_then(|place| self.next(place, room, sources)),
             };
             let Some((header, len)) = packet else {
-                queue.unpop();
+                queue.unpop(&mut self.chain);
                 did = true;
                 continue;
             };
