@@ -120,8 +120,8 @@ pub(super) fn check(config: &Config, places: &Places, text: &str) -> Result<(), 
     }
     claims.sort_by_key(|claim| claim.at.as_ref().map(|at| at.start));
     for (index, later) in claims.iter().enumerate() {
-        let earlier = claims.iter().take(index);
-        let Some(earlier) = { earlier }.find(|earlier| earlier.clashes(later)) else {
+        let mut before = claims.iter().take(index);
+        let Some(earlier) = before.find(|earlier| earlier.clashes(later)) else {
             continue;
         };
         let line = earlier.at.as_ref().map(|at| refusal::line(text, at.start));

@@ -5,7 +5,7 @@ use super::summary::Summary;
 use crate::Error;
 use rustix::fs::{Access, access};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A place for the file, looked at before the VM runs so that a long run is not lost to a wrong path.
@@ -33,6 +33,10 @@ impl Record {
                 special: Some(File::options().append(true).open(path)?),
                 path: path.to_owned(),
             });
+        }
+        if there.is_some() && !may_be_replaced(path) {
+            let problem = "there is something else in it than an earlier outcome; name another file, or remove it";
+            return Err(io::Error::other(problem));
         }
         // A link stays one: it is the file it leads to that is replaced.
         let path = match there {
@@ -70,6 +74,17 @@ impl Record {
             let _ = fs::remove_file(&draft);
         }
         done
+    }
+}
+
+/// Whether a file is an earlier outcome, or empty. A disk's image, a guest's or a configuration is neither.
+fn may_be_replaced(path: &Path) -> bool {
+    let mut first = [0];
+    let read = File::open(path).and_then(|mut file| file.read(&mut first));
+    match read {
+        // What cannot be read is nobody's image.
+        Err(_) | Ok(0) => true,
+        Ok(_) => first == *b"{",
     }
 }
 

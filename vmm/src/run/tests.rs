@@ -273,6 +273,12 @@ fn a_place_that_cannot_be_written_is_refused_before_the_run() {
         "{error}"
     );
     assert!(Record::at(&directory).is_err(), "a directory");
+    let image = directory.join("disk.img");
+    fs::write(&image, [0; 512]).unwrap();
+    let error = Record::at(&image).err().unwrap().to_string();
+    assert!(error.contains("something else"), "{error}");
+    fs::write(&image, "").unwrap();
+    assert!(Record::at(&image).is_ok(), "an empty file");
     fs::remove_dir_all(directory).unwrap();
 }
 
@@ -280,12 +286,12 @@ fn a_place_that_cannot_be_written_is_refused_before_the_run() {
 fn the_old_file_stays_until_the_new_one_is_complete() {
     let directory = scratch("replaced");
     let path = directory.join("outcome.json");
-    fs::write(&path, "old").unwrap();
+    fs::write(&path, "{\"old\": 1}").unwrap();
     let record = Record::at(&path).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert!(fs::read_to_string(&path).unwrap().contains("old"));
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no draft yet");
     record.write(&Ok(ended(End::Exit(0), None))).unwrap();
-    assert!(fs::read_to_string(&path).unwrap().starts_with('{'));
+    assert!(fs::read_to_string(&path).unwrap().contains("schema"));
     assert_eq!(
         fs::read_dir(&directory).unwrap().count(),
         1,
@@ -301,7 +307,7 @@ fn a_link_stays_a_link() {
         directory.join("outcome.json"),
         directory.join("latest.json"),
     );
-    fs::write(&path, "old").unwrap();
+    fs::write(&path, "{\"old\": 1}").unwrap();
     std::os::unix::fs::symlink("outcome.json", &link).unwrap();
     Record::at(&link)
         .unwrap()
