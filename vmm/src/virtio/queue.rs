@@ -315,3 +315,7 @@ fn after(skip: &mut u64, gpa: Gpa, len: u32) -> (Gpa, usize) {
         usize::try_from(left).unwrap_or(0),
     )
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;
