@@ -262,7 +262,10 @@ impl Ring {
     /// The next slot that the device is done with, and how many bytes it says it wrote.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u16, u32)>, Broken> {
+        let entry = self.used + 4 + 8 * usize::from(self.consumed & (self.entries - 1));
         if self.returned == self.consumed {
+            // A device may have written the entry already: it comes while the index does, or before.
+            self.memory.expect(entry);
             // Acquire: entries and buffers are as the device left them before it stored this.
             self.returned = self.memory.word16(self.used + 2).load(Ordering::Acquire);
             if self.returned.wrapping_sub(self.consumed) > self.slots {
@@ -272,7 +275,6 @@ impl Ring {
                 return Ok(None);
             }
         }
-        let entry = self.used + 4 + 8 * usize::from(self.consumed & (self.entries - 1));
         let head = self.memory.word32(entry).load(Ordering::Relaxed);
         let written = self.memory.word32(entry + 4).load(Ordering::Relaxed);
         let (stride, slots) = (u32::from(self.stride), u32::from(self.slots));

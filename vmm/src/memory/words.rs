@@ -8,7 +8,6 @@ use hypercall_abi::map::{MAX_VCPUS, vcpu_page};
 use hypercall_abi::vcpu::VcpuPage;
 pub(crate) use hypercall_abi::words::{EntryWords, LineWords, RingWords, TimesWords};
 use hypercall_abi::{Gpa, Status};
-use std::arch::asm;
 use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
@@ -31,14 +30,6 @@ pub(crate) fn claim<T>(words: &T) {
 fn fetch(place: *const u8) {
     // SAFETY: a prefetch changes nothing that can be observed, wherever it points.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
-}
-
-/// Likewise, as the only one that has it. (The intrinsic asks for that only where a program is compiled for processors that are known to have the instruction.
-/// On those that have not it does nothing.)
-#[inline]
-fn own(place: *const u8) {
-    // SAFETY: as in `fetch`.
-    unsafe { asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags)) };
 }
 
 /// A struct that consists of atomic words, without padding.
@@ -88,20 +79,8 @@ impl Memory {
     /// Has this core's cache fetch what is about to be read, wherever in RAM, before the work on what precedes it.
     #[inline]
     pub(crate) fn expect(&self, at: Gpa) {
-        fetch(self.line_at(at));
-    }
-
-    /// Likewise what is about to be written.
-    #[inline]
-    pub(crate) fn expect_to_write(&self, at: Gpa) {
-        own(self.line_at(at));
-    }
-
-    /// Where a byte is, or the end of RAM: to be prefetched, and for nothing else.
-    #[inline]
-    fn line_at(&self, at: Gpa) -> *const u8 {
         let offset = at.0.min(self.size()) as usize;
-        self.mapping.start.wrapping_add(offset).cast_const()
+        fetch(self.mapping.start.wrapping_add(offset).cast_const());
     }
 
     /// A vCPU's call line.

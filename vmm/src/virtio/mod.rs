@@ -18,6 +18,7 @@ mod queue;
 pub(crate) mod rng;
 mod station;
 mod table;
+mod used;
 pub(crate) mod vsock;
 
 pub(crate) use block::{Block, Disk};

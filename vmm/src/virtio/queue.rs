@@ -1,7 +1,9 @@
 //! A queue as a device sees it: requests come out, answers go in, and the guest is told no more often than it asked for.
 //!
-//! The ring itself is `virtio-queue`'s. Here is what it leaves open: that a malformed chain is not an end, and who raises the event.
+//! What the driver writes is read by `virtio-queue`. Here is what it leaves open: that a malformed chain is not an end, and who raises the event. Answers
+//! are [`used`](super::used)'s.
 
+use super::used::{BAD_MEMORY, Used};
 use super::{Broken, Chain, Counts};
 use crate::clock::host_tsc;
 use crate::memory::Memory;
@@ -20,7 +22,9 @@ pub(crate) trait Raise: Send + Sync {
 
 /// A queue that a driver has set up.
 pub(crate) struct Queue {
+    /// What the driver writes of it.
     ring: virtio_queue::Queue,
+    used: Used,
     memory: Arc<Memory>,
     raise: Arc<dyn Raise>,
     vcpu: u32,
@@ -44,12 +48,8 @@ pub(crate) struct Queue {
 const AHEAD: u16 = 16;
 /// Bytes of a descriptor, which its address begins.
 const DESCRIPTOR: u64 = 16;
-/// Where the entries of the used ring begin, and the bytes of each.
-const ENTRIES: u64 = 4;
-const ENTRY: u64 = 8;
 
 const BAD_INDEX: Broken = Broken("the available ring holds more than the queue's size");
-const BAD_MEMORY: Broken = Broken("a ring does not lie in the guest's memory");
 
 impl Queue {
     /// The queue that a driver describes, with entries up to `most`. `event`: the bits that it raises.
@@ -80,6 +80,7 @@ impl Queue {
         }
         Ok(Queue {
             ring,
+            used: Used::new(setup, event_idx, Arc::clone(&memory)),
             memory,
             raise,
             vcpu: setup.vcpu,
@@ -119,7 +120,6 @@ impl Queue {
         };
         std::mem::swap(chain, next);
         self.first = self.first.saturating_add(1);
-        self.memory.expect_to_write(self.answer());
         // One request after the other: the answer to that one was now.
         chain.taken = match std::mem::take(&mut self.answered) {
             0 => host_tsc(),
@@ -181,14 +181,6 @@ impl Queue {
         }
     }
 
-    /// Where the next answer's entry is. The driver looks at the index beside which most entries do not lie: an entry that is here already is written before
-    /// the driver's look takes that line away again.
-    fn answer(&self) -> Gpa {
-        let place = self.ring.next_used() & self.ring.size().wrapping_sub(1);
-        let entries = self.ring.used_ring().wrapping_add(ENTRIES);
-        Gpa(entries.wrapping_add(ENTRY.wrapping_mul(place.into())))
-    }
-
     /// Where a descriptor of the queue's table leads to, as it is now.
     fn described(&self, number: u16) -> Result<Gpa, Status> {
         let table = self.ring.desc_table();
@@ -204,14 +196,20 @@ impl Queue {
         }
     }
 
+    /// Says how the request that was taken will be answered, if nothing goes wrong: that costs less than to say it when it is done.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub fn foretell(&mut self, chain: &Chain, written: u32) -> Result<(), Broken> {
+        self.used.foretell(chain.head, written)
+    }
+
     /// Answers a request: `written` bytes of its writable buffers are new. The guest is not told yet.
     ///
     /// # Errors
     /// [`Broken`].
     pub fn push(&mut self, chain: &Chain, written: u32) -> Result<(), Broken> {
-        self.ring
-            .add_used(self.memory.own(), chain.head, written)
-            .map_err(|_| BAD_MEMORY)?;
+        self.used.push(chain.head, written)?;
         self.answered = host_tsc();
         self.counts.answer(chain, written, self.answered);
         Ok(())
@@ -223,8 +221,7 @@ impl Queue {
     /// [`Broken`].
     pub fn announce(&mut self) -> Result<(), Broken> {
         self.answered = 0;
-        let wanted = self.ring.needs_notification(self.memory.own());
-        if wanted.map_err(|_| BAD_MEMORY)? {
+        if self.used.wants_event()? {
             self.counts.events = self.counts.events.wrapping_add(1);
             self.raise.raise(self.vcpu, self.event);
         }

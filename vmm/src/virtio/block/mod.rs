@@ -160,6 +160,11 @@ impl Block {
         self.vectors
             .gather(queue.memory(), buffers, skip, len)
             .map_err(|_| Broken("a disk's buffer does not lie in the guest's memory"))?;
+        if let Ok(Request::Read { .. }) = parsed
+            && self.ring.is_none()
+        {
+            queue.foretell(&self.chain, u32::try_from(writable).unwrap_or(u32::MAX))?;
+        }
         let status = match parsed {
             Err(status) => status,
             Ok(Request::Serial) => {
