@@ -282,12 +282,5 @@ fn kill(times: u64) {
 #[test]
 fn kills_lose_nothing_that_was_acknowledged() {
     require_kvm!();
-    kill(25);
-}
-
-#[test]
-#[ignore = "as the one above, for a minute: cargo test -p trapless-tests --test it -- --ignored kills"]
-fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
-    require_kvm!();
     kill(200);
 }
