@@ -29,8 +29,17 @@ fn timed(command: &mut Command) -> Duration {
     time
 }
 
-/// KiB that are this process's alone while its guest waits, beside what the guest has touched.
-pub fn private_kib(image: &Path) -> u64 {
+/// Memory that one process alone uses, in KiB.
+#[derive(Default)]
+pub struct Private {
+    /// What it has written.
+    pub written: u64,
+    /// What it has not: pages of the program's file, which are there once for all processes that run it.
+    pub read: u64,
+}
+
+/// What is this process's alone while its guest waits, beside what the guest has touched.
+pub fn private_memory(image: &Path) -> Private {
     let mut child = Command::new(TRAPLESS)
         .arg("run")
         .arg(image)
@@ -44,7 +53,7 @@ pub fn private_kib(image: &Path) -> u64 {
         .and_then(|()| child.wait())
         .expect("the process ends");
 
-    let (mut sum, mut guest) = (0, false);
+    let (mut private, mut guest) = (Private::default(), false);
     let mut guests = 0;
     for line in maps.lines() {
         let mut words = line.split_whitespace();
@@ -57,12 +66,15 @@ pub fn private_kib(image: &Path) -> u64 {
                 guest = value.parse::<u64>().is_ok_and(|kib| kib >= 32 << 10);
                 guests += u32::from(guest);
             }
-            "Private_Clean:" | "Private_Dirty:" if !guest => {
-                sum += value.parse::<u64>().expect("a number of KiB");
-            }
+            "Private_Clean:" if !guest => private.read += kib(value),
+            "Private_Dirty:" if !guest => private.written += kib(value),
             _ => {}
         }
     }
     assert!(guests >= 1, "the guest's memory was not found");
-    sum
+    private
+}
+
+fn kib(value: &str) -> u64 {
+    value.parse().expect("a number of KiB")
 }
