@@ -116,7 +116,7 @@ impl Queue {
         }
         let ahead = self.ahead.get_mut(self.first..self.end);
         let Some(next) = ahead.and_then(<[Chain]>::first_mut) else {
-            return Ok(false);
+            return self.flaw.map_or(Ok(false), Err);
         };
         std::mem::swap(chain, next);
         self.first = self.first.saturating_add(1);
@@ -131,8 +131,8 @@ impl Queue {
     /// Copies the chains that the driver has made available, as many as there is room for: so its index is looked at once for all of them, which takes that
     /// line away from the driver, and their tables come from its core together.
     fn copy_ahead(&mut self) -> Result<(), Broken> {
-        if let Some(flaw) = self.flaw {
-            return Err(flaw);
+        if self.flaw.is_some() {
+            return Ok(());
         }
         // First, because there is nothing most of the times: acquires what the driver wrote before it.
         let index = self.memory.word16(self.index).map_err(|_| BAD_MEMORY)?;
@@ -161,9 +161,8 @@ impl Queue {
             }
             self.end = self.end.saturating_add(1);
         }
-        match self.ahead.get(..self.end).and_then(<[Chain]>::last) {
-            Some(chain) => self.last = self.described(chain.head).unwrap_or(self.last),
-            None => return self.flaw.map_or(Ok(()), Err),
+        if let Some(chain) = self.ahead.get(..self.end).and_then(<[Chain]>::last) {
+            self.last = self.described(chain.head).unwrap_or(self.last);
         }
         Ok(())
     }

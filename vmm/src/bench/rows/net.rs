@@ -5,6 +5,15 @@ use super::super::guest::Setup;
 use super::super::subject;
 use super::{CALL, FLOOR, Figure, Place, Row, TRAPPED};
 
+/// What the rows of trapped notifications are.
+const TRAPPED_KICKS: Row = Row {
+    mechanism: "virtio, trapped kicks",
+    against: &["floor/exit"],
+    explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
+              at a queue only when it was kicked.",
+    ..TRAPPED
+};
+
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -20,12 +29,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "net/request/trapped",
         operation: "network: request and answer",
-        mechanism: "virtio, trapped kicks",
-        against: &["floor/exit"],
         place: Place::GuestPair(Setup::Trapped, "net/request/trapped"),
-        explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
-                  at a queue only when it was kicked.",
-        ..TRAPPED
+        ..TRAPPED_KICKS
     },
     Row {
         name: "net/ping",
@@ -40,12 +45,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "net/ping/trapped",
         operation: "network: ping the gateway",
-        mechanism: "virtio, trapped kicks",
-        against: &["floor/exit"],
         place: Place::GuestPair(Setup::Trapped, "net/ping/trapped"),
-        explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
-                  at a queue only when it was kicked.",
-        ..TRAPPED
+        ..TRAPPED_KICKS
     },
     Row {
         name: "net/stream",
@@ -61,13 +62,9 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "net/stream/trapped",
         operation: "network: stream of 1460-byte segments",
-        mechanism: "virtio, trapped kicks",
-        against: &["floor/exit"],
         per: loopback::SEGMENTS.writes,
         place: Place::GuestPair(Setup::Trapped, "net/stream/trapped"),
-        explain: "The same frames by the same driver, where the kick for each frame is an exit, as is the end of each interrupt, and the host looks \
-                  at a queue only when it was kicked.",
-        ..TRAPPED
+        ..TRAPPED_KICKS
     },
     Row {
         name: "http/guest",
