@@ -190,9 +190,8 @@ add_programs() {
 }
 
 # Adds this workspace's tests that boot guests, the binaries they start, and the guests. All is built as
-# `cargo test --workspace` builds it. Six tests stay out: one tests that cargo builds a guest, two do work for as long
-# as a real machine needs for it, and one needs a file system in a namespace, which busybox does not always keep. The
-# two whose network link goes and comes want a guest that looks within the 20 ms in which it is down.
+# `cargo test --workspace` builds it. Four tests stay out: one tests that cargo builds a guest, two do work for as long
+# as a real machine needs for it, and one needs a file system in a namespace, which busybox does not always keep.
 add_workspace_tests() {
     local artifacts executables=() words=() executable
     artifacts=$(cd "$repository" && cargo test --workspace --no-run --message-format=json |
@@ -202,9 +201,7 @@ add_workspace_tests() {
     for executable in "${executables[@]}"; do
         words+=(+ "$executable" --skip a_new_crate_runs_at_once --skip kills_lose_nothing_that_was_acknowledged
             --skip a_guest_gets_no_more_of_the_poller_than_its_share
-            --skip a_disk_on_a_full_file_system_loses_nothing_and_goes_on_when_there_is_room
-            --skip a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back
-            --skip a_network_stack_sees_the_link_go_and_come)
+            --skip a_disk_on_a_full_file_system_loses_nothing_and_goes_on_when_there_is_room)
     done
     add_programs "${words[@]:1}"
     while read -r executable; do

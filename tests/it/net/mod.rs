@@ -6,8 +6,12 @@ mod stack;
 mod tap;
 mod user;
 
-use peer::{Peer, body, frame, numbered};
+use peer::{PATIENCE, Peer, body, frame, numbered};
+use std::fs;
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::stats::DeviceStats;
@@ -28,18 +32,40 @@ impl Wire {
         }
     }
 
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("wire")
+    }
+
     /// Runs a guest with its card at one end and `work` at the other.
     fn run(&self, args: &[&str], work: impl FnOnce(Peer) + Send) -> Finished {
-        let path = self.directory.path().join("wire");
-        let boot = Boot::guest("net", args).stream(&path);
+        self.run_beside(args, |peer, _| work(peer))
+    }
+
+    /// Likewise, where `work` also sees the file that the guest prints to.
+    fn run_beside(&self, args: &[&str], work: impl FnOnce(Peer, &Path) + Send) -> Finished {
+        let boot = Boot::guest("net", args).stream(&self.path());
+        let (vm, console) = boot.vm();
         let listener = &self.listener;
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(move || work(Peer::accept(listener)));
-            let finished = boot.run();
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| work(Peer::accept(listener), console.path()));
+            let finished = boot.finish(vm, &console);
             finished.passed();
             worker.join().unwrap();
             finished
         })
+    }
+
+    /// Has a peer vanish, and nobody in its place until the guest has said that its link is down.
+    fn vanish(&self, peer: Peer, console: &Path) {
+        let (path, away) = (self.path(), self.path().with_extension("away"));
+        fs::rename(&path, &away).unwrap();
+        drop(peer);
+        let until = Instant::now() + PATIENCE;
+        while !fs::read(console).unwrap().ends_with(b"down\n") {
+            assert!(Instant::now() < until, "the guest does not see it");
+            thread::sleep(Duration::from_millis(2));
+        }
+        fs::rename(&away, &path).unwrap();
     }
 }
 
@@ -131,11 +157,10 @@ fn a_busy_wire_needs_few_kicks_and_events() {
 fn a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back() {
     require_kvm!();
     let wire = Wire::new();
-    let listener = &wire.listener;
-    let finished = wire.run(&["link"], |mut peer| {
+    let finished = wire.run_beside(&["link"], |mut peer, console| {
         peer.receive();
-        drop(peer);
-        let mut peer = Peer::accept(listener);
+        wire.vanish(peer, console);
+        let mut peer = Peer::accept(&wire.listener);
         assert_eq!(body(&peer.receive()), 7);
         peer.send(&numbered(0));
     });
@@ -147,12 +172,11 @@ fn a_peer_that_vanishes_takes_the_link_with_it_until_it_is_back() {
 fn a_network_stack_sees_the_link_go_and_come() {
     require_kvm!();
     let wire = Wire::new();
-    let listener = &wire.listener;
-    let finished = wire.run(&["stack-link", "10.0.0.2/24"], |mut peer| {
+    let finished = wire.run_beside(&["stack-link", "10.0.0.2/24"], |mut peer, console| {
         let is_greeting = |frame: &[u8]| frame.ends_with(b"hello");
         assert!(is_greeting(&peer.receive()));
-        drop(peer);
-        let mut peer = Peer::accept(listener);
+        wire.vanish(peer, console);
+        let mut peer = Peer::accept(&wire.listener);
         assert!(is_greeting(&peer.receive()));
     });
     assert_eq!(finished.text(), "up\ndown\nup\ndown\n");

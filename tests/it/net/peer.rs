@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const OURS: [u8; 2] = [0x88, 0xb5];
 
 /// How long a guest may be silent.
-const PATIENCE: Duration = Duration::from_secs(100);
+pub const PATIENCE: Duration = Duration::from_secs(100);
 
 pub struct Peer(pub UnixStream);
 
