@@ -6,6 +6,8 @@
 //! A block of whole sectors of 512 bytes begins at a sector's multiple, one of whole pages at a page: so a `Vec` is a buffer that a disk takes past the
 //! host's page cache, and no copy into it or out of it splits the processor's cache lines.
 
+use crate::block::SECTOR;
+use crate::paging::PAGE_SIZE;
 use crate::platform::boot;
 use crate::sync::Mutex;
 use core::alloc::{GlobalAlloc, Layout};
@@ -44,9 +46,7 @@ impl State {
     }
 }
 
-/// Bytes of a sector and of a page.
-const SECTOR: usize = 512;
-const PAGE: usize = 4096;
+const PAGE: usize = PAGE_SIZE as usize;
 
 /// How a block of so many bytes is aligned at least.
 fn alignment(size: usize) -> usize {

@@ -105,3 +105,10 @@ pub mod feature {
     /// The device follows version 1 of the specification. Offered always, and a driver must take it.
     pub const VERSION_1: u64 = 1 << 32;
 }
+
+/// Whether an index of a ring that went from `old` to `new` has passed the entry after which the other side wants to be told, by the `event` it keeps
+/// (sections 2.7.7.2 and 2.7.10.1): a driver's question before a kick, a device's before an event.
+#[must_use]
+pub const fn crossed(event: u16, new: u16, old: u16) -> bool {
+    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
+}

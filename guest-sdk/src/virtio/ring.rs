@@ -24,7 +24,7 @@ use alloc::boxed::Box;
 use alloc::vec;
 use core::sync::atomic::{Ordering, fence};
 use hypercall_abi::Gpa;
-use hypercall_abi::device::QueueSetup;
+use hypercall_abi::device::{QueueSetup, crossed};
 
 /// Bytes of a descriptor.
 const DESCRIPTOR: usize = 16;
@@ -313,25 +313,9 @@ fn chain(first: u16, segments: &[Segment]) -> impl Iterator<Item = [u64; 2]> {
     })
 }
 
-/// Whether an index that went from `old` to `new` has passed the entry for which the other side wants to be told (section 2.7.7.2).
-fn crossed(event: u16, new: u16, old: u16) -> bool {
-    new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_is_crossed_once_and_over_the_wrap() {
-        assert!(crossed(0, 1, 0));
-        assert!(!crossed(1, 1, 0));
-        assert!(crossed(5, 8, 3));
-        assert!(!crossed(5, 9, 8));
-        assert!(crossed(u16::MAX, 2, u16::MAX - 1));
-        assert!(crossed(u16::MAX - 2, 5, u16::MAX - 2));
-        assert!(!crossed(u16::MAX - 2, 6, 5));
-    }
 
     #[test]
     fn slots_are_as_many_as_chains_fit() {

@@ -157,7 +157,7 @@ fn a_device_whose_end_is_gone_is_an_error() {
         let Some(device) = Loop::new(image.path()) else {
             return;
         };
-        let boot = Boot::guest("disks", &["shrunk"]).disk(device.path(), |disk| {
+        let boot = Boot::guest("disks", &["truncated"]).disk(device.path(), |disk| {
             (disk.backend, disk.direct) = (backend, true);
         });
         let shrunk = marked_boot(&boot, image.as_file(), |file| {

@@ -6,7 +6,7 @@
 use super::Broken;
 use crate::memory::Memory;
 use hypercall_abi::Gpa;
-use hypercall_abi::device::QueueSetup;
+use hypercall_abi::device::{QueueSetup, crossed};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
@@ -97,8 +97,7 @@ impl Used {
         fence(Ordering::SeqCst); // `used.idx` before `used_event`: the driver stores the one before it looks at the other for the last time
         let event = self.memory.word16(event).map_err(|_| BAD_MEMORY)?;
         let event = event.load(Ordering::Relaxed);
-        // Whether the answer it names is among them (section 2.7.10.1).
-        Ok(self.next.wrapping_sub(event).wrapping_sub(1) < self.next.wrapping_sub(told))
+        Ok(crossed(event, self.next, told))
     }
 }
 

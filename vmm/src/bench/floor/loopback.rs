@@ -87,20 +87,13 @@ impl Datagrams {
     pub fn block(&self, run: &mut Run) -> Result<(), Error> {
         let [ours, theirs] = &self.0;
         let mut bytes = [0; REQUEST.len];
-        let mut round = || {
+        rounds(run, || {
             for (from, to) in [(ours, theirs), (theirs, ours)] {
                 from.send(&bytes)?;
                 to.recv(&mut bytes)?;
             }
             Ok(())
-        };
-        let mut done = Ok(());
-        run.over(|| {
-            if let Err(error) = round() {
-                done = Err(error);
-            }
-        });
-        done.map_err(os)
+        })
     }
 }
 
@@ -150,20 +143,24 @@ impl<S: Read + Write + Send + 'static> Loopback<S> {
             answer,
         } = self.exchange;
         let (asked, mut answered) = (vec![7; len], vec![0; answer]);
-        let mut failed = Ok(());
-        run.over(|| {
-            let mut round = || {
-                for _ in 0..writes {
-                    self.connection.write_all(&asked)?;
-                }
-                self.connection.read_exact(&mut answered)
-            };
-            if let Err(source) = round() {
-                failed = Err(source);
+        rounds(run, || {
+            for _ in 0..writes {
+                self.connection.write_all(&asked)?;
             }
-        });
-        failed.map_err(os)
+            self.connection.read_exact(&mut answered)
+        })
     }
+}
+
+/// Runs a block of rounds, and says whether one failed.
+fn rounds(run: &mut Run, mut round: impl FnMut() -> io::Result<()>) -> Result<(), Error> {
+    let mut done = Ok(());
+    run.over(|| {
+        if let Err(source) = round() {
+            done = Err(source);
+        }
+    });
+    done.map_err(os)
 }
 
 #[cfg(test)]

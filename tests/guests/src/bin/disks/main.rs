@@ -29,7 +29,6 @@ fn main() {
         "truncated" => use_it::truncated(),
         "refusing" => use_it::refusing(),
         "full" => failing::full(),
-        "shrunk" => use_it::shrunk(),
         "flush" => failing::flush(),
         "reads" => load::reads(),
         "deep" => load::deep(),
