@@ -208,15 +208,20 @@ impl<'a> Batch<'a> {
     /// # Errors
     /// [`Error::Refused`] where the host served none of it.
     pub fn submit(&mut self) -> Result<Results<'_, 'a>, Error> {
+        self.call()?;
+        self.results()
+    }
+
+    fn call(&mut self) -> Result<(), Error> {
         let ring = Vcpu::current().ring();
         // Release: the host sees the entries before the count.
         ring.queued.store(self.pushed, Ordering::Release);
         // SAFETY: what the entries point at is borrowed for as long as this batch.
         let answer = unsafe { line::call(call::BATCH_SUBMIT, [0; 6]) };
-        if answer.status != Status::OK {
-            return Err(Error::Refused(answer.status));
+        match answer.status {
+            Status::OK => Ok(()),
+            refused => Err(Error::Refused(refused)),
         }
-        self.results()
     }
 
     /// What was served since the last results, of a ring that the host is done with.
@@ -292,15 +297,22 @@ impl<'b> Pending<'b> {
     /// # Errors
     /// As [`submit`](Batch::submit).
     pub fn wait(self) -> Result<Results<'b, 'static>, Error> {
-        if self.started && !self.is_done() {
-            // Without a deadline: the host raises it whether it has come to the end or to what it cannot do.
-            let _ = event::wait(BATCH_SERVED, None);
+        while !self.is_done() {
+            if self.started {
+                // Without a deadline: the host raises it whether it has come to the end or to what it cannot do.
+                let _ = event::wait(BATCH_SERVED, None);
+            }
+            if self.is_done() {
+                break;
+            }
+            match self.batch.call() {
+                Ok(()) => break,
+                // The event was of what was started before. The host is at this now, and will raise another.
+                Err(Error::Refused(Status::BUSY)) if self.started => {}
+                Err(error) => return Err(error),
+            }
         }
-        if self.is_done() {
-            self.batch.results()
-        } else {
-            self.batch.submit()
-        }
+        self.batch.results()
     }
 }
 
