@@ -1,22 +1,16 @@
 //! How long calls take, as real guests and the host find it out together.
 
+use crate::transports::{null_calls, some_polled};
 use hypercall_abi::call;
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::config::Transport;
-use vmm::stats::{CallCount, CallTimes, Carried, Latency};
+use vmm::stats::{CallTimes, Carried, Latency};
 
 fn times(finished: &Finished, number: u32, carried: Carried) -> CallTimes {
     let stats = &finished.outcome.stats;
     *stats
         .times_of(number, carried)
         .unwrap_or_else(|| panic!("{number:#x} {carried:?}: {:?}", stats.times))
-}
-
-fn null_count(finished: &Finished) -> CallCount {
-    let mut counts = finished.outcome.stats.calls.iter();
-    *counts
-        .find(|count| count.number == call::NULL)
-        .expect("a row for each call")
 }
 
 fn in_order(latency: &Latency) {
@@ -78,18 +72,11 @@ fn trapped_calls_have_all_their_parts() {
 #[test]
 fn polled_calls_have_all_their_parts_and_trapped_ones_beside_them() {
     require_kvm!();
-    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-        eprintln!("one processor: nothing is polled here");
-        return;
-    }
     let boot = Boot::guest("works", &["null-calls", "20000"]).timed();
-    let finished = boot.transport(Transport::Poll).run();
-    finished.passed();
-    let count = null_count(&finished);
-    if count.polled == 0 {
-        eprintln!("the poller never got a processor in time");
+    let Some(finished) = some_polled(boot) else {
         return;
-    }
+    };
+    let count = null_calls(&finished);
     let polled = times(&finished, call::NULL, Carried::Polled);
     assert_eq!(polled.handler.count, count.polled, "{polled:?}");
     let trapped = times(&finished, call::NULL, Carried::Trapped);
