@@ -190,8 +190,8 @@ add_programs() {
 }
 
 # Adds this workspace's tests that boot guests, the binaries they start, and the guests. All is built as
-# `cargo test --workspace` builds it. Four tests stay out: one tests that cargo builds a guest, two do work for as long
-# as a real machine needs for it, and one needs a file system in a namespace, which busybox does not always keep.
+# `cargo test --workspace` builds it. Three tests stay out: one tests that cargo builds a guest, and two do work for as
+# long as a real machine needs for it.
 add_workspace_tests() {
     local artifacts executables=() words=() executable
     artifacts=$(cd "$repository" && cargo test --workspace --no-run --message-format=json |
@@ -200,8 +200,7 @@ add_workspace_tests() {
     [ ${#executables[@]} -gt 0 ] || fail "there are no tests to run"
     for executable in "${executables[@]}"; do
         words+=(+ "$executable" --skip a_new_crate_runs_at_once --skip kills_lose_nothing_that_was_acknowledged
-            --skip a_guest_gets_no_more_of_the_poller_than_its_share
-            --skip a_disk_on_a_full_file_system_loses_nothing_and_goes_on_when_there_is_room)
+            --skip a_guest_gets_no_more_of_the_poller_than_its_share)
     done
     add_programs "${words[@]:1}"
     while read -r executable; do

@@ -39,7 +39,7 @@ impl Small {
 
     fn mounted(namespaces: &[&str]) -> Option<Small> {
         let directory = TempDir::new().expect("a temporary directory");
-        let script = format!("mount -t tmpfs -o size={BYTES} none \"$0\" && echo && exec cat");
+        let script = format!("mount -t tmpfs -o size={BYTES} none \"$0\" && echo && read -r _");
         let mut holder = Command::new("unshare")
             .args(namespaces)
             .args(["sh", "-c", &script])
