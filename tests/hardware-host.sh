@@ -6,7 +6,7 @@
 # kinds of host. Its times mean nothing.
 #
 # usage: tests/hardware-host.sh [OPTION]... PROGRAM [ARGUMENT]... [+ PROGRAM [ARGUMENT]...]...
-#        tests/hardware-host.sh        builds this workspace's tests that boot guests, and runs them there
+#        tests/hardware-host.sh [OPTION]...    builds this workspace's tests that boot guests, and runs them on two
 #
 #   --with PATH         also take this file, program or directory along
 #   --env NAME=VALUE    set this for every program
@@ -189,27 +189,38 @@ add_programs() {
     done
 }
 
-# Adds this workspace's tests that boot guests, the binaries they start, and the guests. All is built as
-# `cargo test --workspace` builds it. Three tests stay out: one tests that cargo builds a guest, and two do work for as
-# long as a real machine needs for it.
-add_workspace_tests() {
-    local artifacts executables=() words=() executable
+# Builds this workspace's tests that boot guests, the binaries they start, and the guests, as `cargo test --workspace`
+# builds them, and runs them on two machines at once: one emulates its processors on one of ours. Three tests stay out:
+# one tests that cargo builds a guest, and two do work for as long as a real machine needs for it.
+run_workspace_tests() {
+    local artifacts it others=() options=() one=() other=() word status=0
+    # About half of the work: these modules of `it` on one machine; the others, and all else, on the other.
+    local half=(block:: mutations:: net:: overwrite:: queues:: vsock::)
+    local out=(--skip a_new_crate_runs_at_once --skip kills_lose_nothing_that_was_acknowledged
+        --skip a_guest_gets_no_more_of_the_poller_than_its_share)
     artifacts=$(cd "$repository" && cargo test --workspace --no-run --message-format=json |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
-    mapfile -t executables < <(grep -E '/deps/(it|allocations|run|host)-[0-9a-f]+$' <<<"$artifacts")
-    [ ${#executables[@]} -gt 0 ] || fail "there are no tests to run"
-    for executable in "${executables[@]}"; do
-        words+=(+ "$executable" --skip a_new_crate_runs_at_once --skip kills_lose_nothing_that_was_acknowledged
-            --skip a_guest_gets_no_more_of_the_poller_than_its_share)
-    done
-    add_programs "${words[@]:1}"
-    while read -r executable; do
-        take+=("$executable")
-    done < <(grep -E '/(trapless|trapless-test-alone)$' <<<"$artifacts" | sort -u)
-
+    it=$(grep -E '/deps/it-[0-9a-f]+$' <<<"$artifacts") || fail "there are no tests to run"
+    mapfile -t others < <(grep -E '/deps/(allocations|run|host)-[0-9a-f]+$' <<<"$artifacts")
     (cd "$repository" && cargo run -q -p trapless-tests --bin trapless-test-guests -- "$work/guests")
-    take+=("$work/guests")
-    environment+=("TRAPLESS_GUESTS=$work/guests")
+    options=(--memory "$memory" --timeout "$timeout" --with "$work/guests" --env "TRAPLESS_GUESTS=$work/guests")
+    while read -r word; do
+        options+=(--with "$word")
+    done < <(grep -E '/(trapless|trapless-test-alone)$' <<<"$artifacts" | sort -u)
+    for word in "${take[@]}"; do options+=(--with "$word"); done
+    for word in "${environment[@]}"; do options+=(--env "$word"); done
+
+    one=("$it" "${half[@]}" "${out[@]}")
+    other=("$it" "${out[@]}")
+    for word in "${half[@]}"; do other+=(--skip "$word"); done
+    for word in "${others[@]}"; do other+=(+ "$word" "${out[@]}"); done
+    "$0" "${options[@]}" "${one[@]}" >"$work/one" 2>&1 &
+    local first=$!
+    "$0" "${options[@]}" "${other[@]}" &
+    wait $! || status=$?
+    wait "$first" || status=$?
+    cat "$work/one"
+    return "$status"
 }
 
 # Boots the machine and waits for its end. Its console goes to our output, its report to a file. What QEMU says of
@@ -222,11 +233,7 @@ boot() {
         -kernel "$debian/boot/vmlinuz-$kernel_release" -initrd "$work/initramfs" \
         -append 'console=ttyS0 quiet panic=-1 softlockup_panic=1 mitigations=off nokaslr' </dev/null \
         2> >(grep -v "TCG doesn't support requested feature" >&2) &
-    machine=$!
-    wait "$machine"
-    local status=$?
-    machine=''
-    return "$status"
+    wait $!
 }
 
 while [ $# -gt 0 ]; do
@@ -245,14 +252,18 @@ done
 
 obtain
 work=$(mktemp -d "$cache/run.XXXXXX")
-machine=''
-trap 'if [ -n "$machine" ]; then kill "$machine" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
+# What still runs is ended with this script: a machine, or the scripts that have one each.
+trap 'jobs -pr | xargs -r kill 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
+if [ $# = 0 ]; then
+    run_workspace_tests
+    exit
+fi
 root=$work/root
 count=0
 mkdir "$root"
 build_system
-if [ $# -gt 0 ]; then add_programs "$@"; else add_workspace_tests; fi
+add_programs "$@"
 for path in "${take[@]}"; do
     if [ -f "$path" ] && [ -x "$path" ]; then carry_program "$path"; else carry "$path"; fi
 done
