@@ -66,12 +66,14 @@ pub fn private_memory(image: &Path) -> Private {
                 guest = value.parse::<u64>().is_ok_and(|kib| kib >= 32 << 10);
                 guests += u32::from(guest);
             }
-            "Private_Clean:" if !guest => private.read += kib(value),
-            "Private_Dirty:" if !guest => private.written += kib(value),
+            "Private_Clean:" | "Private_Dirty:" if !guest => private.read += kib(value),
+            // What the process has written is its own. The others may be dirty too: of a file that has just been linked.
+            "Anonymous:" if !guest => private.written += kib(value),
             _ => {}
         }
     }
     assert!(guests >= 1, "the guest's memory was not found");
+    private.read = private.read.saturating_sub(private.written);
     private
 }
 
