@@ -5,7 +5,7 @@ use super::small::{Loop, Small};
 use super::{boot, image};
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 use trapless_tests::alone::Alone;
@@ -166,6 +166,36 @@ fn a_device_whose_end_is_gone_is_an_error() {
         });
         shrunk.passed();
     }
+}
+
+/// What is mounted is claimed by its file system in this way; here it is the test that claims it.
+#[test]
+fn a_device_that_is_in_use_is_not_written() {
+    require_kvm!();
+    let image = image();
+    let Some(device) = Loop::new(image.path()) else {
+        return;
+    };
+    let claimed = || {
+        let mut options = File::options();
+        options.read(true).custom_flags(libc::O_EXCL);
+        options.open(device.path())
+    };
+    let boot =
+        Boot::guest("disks", &["reads", "64"]).disk(device.path(), |disk| disk.direct = true);
+    let claim = claimed().unwrap();
+    let refusal = boot.refused();
+    assert!(refusal.contains("the host uses it"), "{refusal}");
+    let reader =
+        Boot::guest("disks", &["basics"]).disk(device.path(), |disk| disk.read_only = true);
+    drop(reader.vm());
+    drop(claim);
+    // And what a VM writes is not mounted meanwhile.
+    let vm = boot.vm();
+    let busy = claimed().unwrap_err();
+    assert_eq!(busy.raw_os_error(), Some(libc::EBUSY));
+    drop(vm);
+    boot.run().passed();
 }
 
 /// A limit on files, which anybody may set, is what a full file system is; the process goes on.

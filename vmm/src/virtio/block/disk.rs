@@ -3,7 +3,7 @@
 //! Its size is what it was when it was opened. What goes away later is an error for who asks for it, and does not come back by being written.
 
 use super::failures::Failures;
-use super::lock::lock;
+use super::lock::{claim, lock};
 use super::request::{Bounds, Request, SECTOR, Status};
 use super::resident::Resident;
 use crate::Error;
@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 
 /// `statfs`' word for files that are in memory.
@@ -42,6 +42,8 @@ pub(crate) struct Disk {
     /// What of it can be read without a system call.
     resident: Option<Resident>,
     is_device: bool,
+    /// Keeps others from a block device.
+    _claimed: Option<OwnedFd>,
     failures: Failures,
 }
 
@@ -253,6 +255,10 @@ fn open(config: &config::Disk) -> Result<Disk, String> {
         return Err("it is neither a regular file nor a block device".into());
     }
     lock(&file, config.read_only)?;
+    let claimed = match is_device && !config.read_only {
+        true => Some(claim(&file)?),
+        false => None,
+    };
     let end = file.seek(SeekFrom::End(0));
     let end = end.map_err(|error| format!("its size cannot be told: {error}"))?;
     let capacity = end.saturating_sub(end.checked_rem(SECTOR).unwrap_or(0));
@@ -289,6 +295,7 @@ fn open(config: &config::Disk) -> Result<Disk, String> {
         physical: physical.max(block),
         writethrough: config.cache == Cache::Writethrough,
         is_device,
+        _claimed: claimed,
         failures: Failures::default(),
     })
 }

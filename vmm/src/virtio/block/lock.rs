@@ -1,9 +1,13 @@
 //! The lock on a disk's file: one who writes, or several who read. It is `flock`'s, which every open of the file has its own of, also within a process.
+//!
+//! A block device that is written is claimed too, as file systems claim what they are mounted from: `flock` knows nothing of those, nor that a
+//! partition is a part of another device.
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 use rustix::process::getpid;
 use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -38,6 +42,28 @@ pub(super) fn lock(file: &File, read_only: bool) -> Result<(), String> {
             ));
         }
         std::thread::sleep(AGAIN);
+    }
+}
+
+/// Claims a block device for as long as what is returned is open. Waits for a claim that a killed process has left.
+///
+/// # Errors
+/// A sentence that says what may have it.
+pub(super) fn claim(device: &File) -> Result<OwnedFd, String> {
+    let same = format!("/proc/self/fd/{}", device.as_raw_fd());
+    let begin = Instant::now();
+    loop {
+        // Of a block device `O_EXCL` is open(2)'s word for a claim.
+        match open(&same, OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(claimed) => return Ok(claimed),
+            Err(Errno::BUSY) if begin.elapsed() < LINGER => std::thread::sleep(AGAIN),
+            Err(Errno::BUSY) => {
+                return Err(
+                    "the host uses it, a part of it or what it is a part of, as a mounted file system perhaps (see `lsblk`); read_only = true takes it all the same".into(),
+                );
+            }
+            Err(error) => return Err(format!("it cannot be claimed: {error}")),
+        }
     }
 }
 
