@@ -114,15 +114,7 @@ pub fn bell(_: &Ground) -> Result<Subject, Error> {
 }
 
 fn exits(mut bare: bare::Bare) -> Subject {
-    Subject::new(move |run| {
-        let mut failed = Ok(());
-        run.over(|| {
-            if let Err(error) = bare.exit() {
-                failed = Err(error);
-            }
-        });
-        failed
-    })
+    Subject::new(move |run| run.try_over(|| bare.exit()))
 }
 
 pub fn bare_boot(ground: &Ground) -> Result<Subject, Error> {
@@ -155,15 +147,7 @@ pub fn process(ground: &Ground) -> Result<Subject, Error> {
 
 pub fn program(_: &Ground) -> Result<Subject, Error> {
     let mut program = Program::new()?;
-    Ok(Subject::new(move |run| {
-        let mut failed = Ok(());
-        run.over(|| {
-            if let Err(error) = program.rounds() {
-                failed = Err(error);
-            }
-        });
-        failed
-    }))
+    Ok(Subject::new(move |run| run.try_over(|| program.rounds())))
 }
 
 pub fn touch(ground: &Ground) -> Result<Subject, Error> {

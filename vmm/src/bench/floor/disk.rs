@@ -72,14 +72,11 @@ pub fn read(run: &mut Run, file: &File) -> Result<(), Error> {
     struct Page([u8; BLOCK]);
     let (mut place, mut page) = (0, Box::new(Page([0; BLOCK])));
     let block = &mut page.0;
-    let mut failed = Ok(());
-    run.over(|| {
+    run.try_over(|| {
         place = after(place);
-        if let Err(error) = file.read_exact_at(block, place) {
-            failed = Err(os("reading a disk's image", error));
-        }
-    });
-    failed
+        file.read_exact_at(block, place)
+    })
+    .map_err(|error| os("reading a disk's image", error))
 }
 
 /// What two threads share.

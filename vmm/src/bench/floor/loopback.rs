@@ -87,13 +87,14 @@ impl Datagrams {
     pub fn block(&self, run: &mut Run) -> Result<(), Error> {
         let [ours, theirs] = &self.0;
         let mut bytes = [0; REQUEST.len];
-        rounds(run, || {
+        run.try_over(|| {
             for (from, to) in [(ours, theirs), (theirs, ours)] {
                 from.send(&bytes)?;
                 to.recv(&mut bytes)?;
             }
             Ok(())
         })
+        .map_err(os)
     }
 }
 
@@ -143,24 +144,14 @@ impl<S: Read + Write + Send + 'static> Loopback<S> {
             answer,
         } = self.exchange;
         let (asked, mut answered) = (vec![7; len], vec![0; answer]);
-        rounds(run, || {
+        run.try_over(|| {
             for _ in 0..writes {
                 self.connection.write_all(&asked)?;
             }
             self.connection.read_exact(&mut answered)
         })
+        .map_err(os)
     }
-}
-
-/// Runs a block of rounds, and says whether one failed.
-fn rounds(run: &mut Run, mut round: impl FnMut() -> io::Result<()>) -> Result<(), Error> {
-    let mut done = Ok(());
-    run.over(|| {
-        if let Err(source) = round() {
-            done = Err(source);
-        }
-    });
-    done.map_err(os)
 }
 
 #[cfg(test)]

@@ -184,16 +184,12 @@ pub fn pipes(run: &mut Run, cores: Cores) -> Result<(), Error> {
             {
             }
         });
-        let mut failed = Ok(());
-        run.over(|| {
-            let round = to_it.write_all(&[0]);
-            let round = round.and_then(|()| from_it.read_exact(&mut [0]));
-            if let Err(error) = round {
-                failed = Err(os(error));
-            }
+        let done = run.try_over(|| {
+            to_it.write_all(&[0])?;
+            from_it.read_exact(&mut [0])
         });
         drop(to_it); // the far end sees the end of its input, and ends
-        failed
+        done.map_err(os)
     })
 }
 
