@@ -30,7 +30,6 @@ fn timed(command: &mut Command) -> Duration {
 }
 
 /// Memory that one process alone uses, in KiB.
-#[derive(Default)]
 pub struct Private {
     /// What it has written.
     pub written: u64,
@@ -53,7 +52,7 @@ pub fn private_memory(image: &Path) -> Private {
         .and_then(|()| child.wait())
         .expect("the process ends");
 
-    let (mut private, mut guest) = (Private::default(), false);
+    let (mut private, mut written, mut guest) = (0, 0, false);
     let mut guests = 0;
     for line in maps.lines() {
         let mut words = line.split_whitespace();
@@ -66,15 +65,17 @@ pub fn private_memory(image: &Path) -> Private {
                 guest = value.parse::<u64>().is_ok_and(|kib| kib >= 32 << 10);
                 guests += u32::from(guest);
             }
-            "Private_Clean:" | "Private_Dirty:" if !guest => private.read += kib(value),
+            "Private_Clean:" | "Private_Dirty:" if !guest => private += kib(value),
             // What the process has written is its own. The others may be dirty too: of a file that has just been linked.
-            "Anonymous:" if !guest => private.written += kib(value),
+            "Anonymous:" if !guest => written += kib(value),
             _ => {}
         }
     }
     assert!(guests >= 1, "the guest's memory was not found");
-    private.read = private.read.saturating_sub(private.written);
-    private
+    Private {
+        written,
+        read: private.saturating_sub(written),
+    }
 }
 
 fn kib(value: &str) -> u64 {
