@@ -3,7 +3,7 @@
 //! Its size is what it was when it was opened. What goes away later is an error for who asks for it, and does not come back by being written.
 
 use super::failures::Failures;
-use super::lock::{claim, lock};
+use super::lock::{again, claim, lock};
 use super::request::{Bounds, Request, SECTOR, Status};
 use super::resident::Resident;
 use crate::Error;
@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 
 /// `statfs`' word for files that are in memory.
@@ -311,10 +311,9 @@ fn not_opened(error: &io::Error) -> String {
 
 /// Opens the same file once more, past the page cache.
 fn open_direct(file: &File, mut options: std::fs::OpenOptions) -> Result<Direct, String> {
-    let same = format!("/proc/self/fd/{}", file.as_raw_fd());
     let direct = options
         .custom_flags(OFlags::DIRECT.bits().cast_signed())
-        .open(same)
+        .open(again(file))
         .map_err(|error| {
             format!("its file system does not do direct I/O ({error}); leave `direct` out")
         })?;

@@ -4,6 +4,7 @@ use super::*;
 use crate::memory::Memory;
 use hypercall_abi::Gpa;
 use hypercall_abi::map::RAM_BASE;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;

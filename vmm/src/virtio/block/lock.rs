@@ -27,22 +27,17 @@ pub(super) fn lock(file: &File, read_only: bool) -> Result<(), String> {
         true => FlockOperation::NonBlockingLockShared,
         false => FlockOperation::NonBlockingLockExclusive,
     };
-    let begin = Instant::now();
-    loop {
-        match flock(file, operation) {
-            Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK) => {}
-            Err(error) => return Err(format!("it cannot be locked: {error}")),
-        }
-        let owner = owner(file);
-        if owner.is_some() || begin.elapsed() >= LINGER {
-            let owner = owner.unwrap_or_else(|| "somebody else".into());
-            return Err(format!(
-                "{owner} has locked it; two VMs can share it only where both write read_only = true"
-            ));
-        }
-        std::thread::sleep(AGAIN);
-    }
+    let locked = |owner: &str| {
+        format!(
+            "{owner} has locked it; two VMs can share it only where both write read_only = true"
+        )
+    };
+    patiently(|| match flock(file, operation) {
+        Ok(()) => Some(Ok(())),
+        Err(Errno::WOULDBLOCK) => owner(file).map(|owner| Err(locked(&owner))),
+        Err(error) => Some(Err(format!("it cannot be locked: {error}"))),
+    })
+    .unwrap_or_else(|| Err(locked("somebody else")))
 }
 
 /// Claims a block device for as long as what is returned is open. Waits for a claim that a killed process has left.
@@ -50,20 +45,33 @@ pub(super) fn lock(file: &File, read_only: bool) -> Result<(), String> {
 /// # Errors
 /// A sentence that says what may have it.
 pub(super) fn claim(device: &File) -> Result<OwnedFd, String> {
-    let same = format!("/proc/self/fd/{}", device.as_raw_fd());
+    // Of a block device `O_EXCL` is open(2)'s word for a claim.
+    let claim = OFlags::EXCL | OFlags::CLOEXEC;
+    patiently(|| match open(again(device), claim, Mode::empty()) {
+        Ok(claimed) => Some(Ok(claimed)),
+        Err(Errno::BUSY) => None,
+        Err(error) => Some(Err(format!("it cannot be claimed: {error}"))),
+    })
+    .unwrap_or_else(|| {
+        let by = "the host uses it, a part of it or what it is a part of, as a mounted file system perhaps (see `lsblk`)";
+        Err(format!("{by}; read_only = true takes it all the same"))
+    })
+}
+
+/// A path at which an open file can be opened once more, with other flags.
+pub(super) fn again(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Tries until there is an answer, for as long as a killed process may be what is in the way.
+fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let begin = Instant::now();
     loop {
-        // Of a block device `O_EXCL` is open(2)'s word for a claim.
-        match open(&same, OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(claimed) => return Ok(claimed),
-            Err(Errno::BUSY) if begin.elapsed() < LINGER => std::thread::sleep(AGAIN),
-            Err(Errno::BUSY) => {
-                return Err(
-                    "the host uses it, a part of it or what it is a part of, as a mounted file system perhaps (see `lsblk`); read_only = true takes it all the same".into(),
-                );
-            }
-            Err(error) => return Err(format!("it cannot be claimed: {error}")),
+        let answer = attempt();
+        if answer.is_some() || begin.elapsed() >= LINGER {
+            return answer;
         }
+        std::thread::sleep(AGAIN);
     }
 }
 
