@@ -3,6 +3,7 @@
 use hypercall_abi::call;
 use hypercall_abi::map::{PAGE_SIZE, vcpu_page};
 use std::time::{Duration, Instant};
+use trapless_tests::skip::one_processor;
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::StopReason;
 use vmm::config::Transport;
@@ -29,8 +30,7 @@ pub fn null_calls(finished: &Finished) -> CallCount {
 ///
 /// Where other work has every processor, the poller comes too late for whole runs, and each call traps. One minute of that is a failure.
 pub fn some_polled(boot: Boot) -> Option<Finished> {
-    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-        eprintln!("one processor: nothing is polled here");
+    if one_processor() {
         return None;
     }
     let boot = boot.transport(Transport::Poll);

@@ -1,6 +1,7 @@
 //! The rule about `/dev/kvm`: a test that needs it fails with one clear line where it is missing, unless
 //! [`SKIP_VARIABLE`] is `1`. Then the test is skipped, says so, and is counted in the process's last line.
 
+use crate::skip::skipped;
 use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,10 +53,7 @@ fn skip() {
         // SAFETY: `print_count` is an `extern "C"` function without arguments, as `atexit` wants, and never unwinds.
         unsafe { libc::atexit(print_count) };
     }
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    // Straight to the stream: the test harness keeps what `eprintln!` says of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped, no KVM: {name}");
+    skipped("no KVM");
 }
 
 extern "C" fn print_count() {

@@ -9,6 +9,7 @@ pub mod alone;
 mod boot;
 mod guests;
 pub mod kvm;
+pub mod skip;
 
 pub use boot::{Boot, Finished};
 pub use guests::{EXAMPLES, GUESTS, GUESTS_VARIABLE, build_into, guest};

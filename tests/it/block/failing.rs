@@ -186,9 +186,9 @@ fn a_device_that_is_in_use_is_not_written() {
     let claim = claimed().unwrap();
     let refusal = boot.refused();
     assert!(refusal.contains("the host uses it"), "{refusal}");
-    let reader =
-        Boot::guest("disks", &["basics"]).disk(device.path(), |disk| disk.read_only = true);
-    drop(reader.vm());
+    let reader = Boot::guest("disks", &["reads", "64"]);
+    let reader = reader.disk(device.path(), |disk| disk.read_only = true);
+    reader.run().passed();
     drop(claim);
     // And what a VM writes is not mounted meanwhile.
     let vm = boot.vm();

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
+use trapless_tests::skip::{one_processor, skipped};
 use trapless_tests::{Boot, Finished, require_kvm};
 use vmm::config::{Backend, Cache, Transport};
 use vmm::stats::ExitKind;
@@ -91,7 +92,7 @@ fn an_ordinary_buffer_passes_the_page_cache_by_where_that_is_wanted() {
     // SAFETY: it says that the pages are not needed, and changes nothing else.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
     if ways().len() < 2 || cached(file) != 0 {
-        small::skipped("temporary files are in memory, or cannot be read directly");
+        skipped("temporary files are in memory, or cannot be read directly");
         return;
     }
     for (direct, pages) in [(true, 0), (false, SECTORS / 8 / 2)] {
@@ -212,8 +213,7 @@ fn a_limit_on_operations_is_kept() {
 #[test]
 fn a_busy_ring_needs_neither_kicks_nor_events() {
     require_kvm!();
-    // On one processor nobody looks at rings while the guest runs.
-    if std::thread::available_parallelism().is_ok_and(|count| count.get() == 1) {
+    if one_processor() {
         return;
     }
     const READS: u64 = 40_000;
@@ -285,8 +285,7 @@ fn a_reset_waits_for_what_is_in_flight() {
 fn a_driver_kicks_when_its_share_of_a_processor_is_used_up() {
     const READS: u64 = 5000;
     require_kvm!();
-    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-        eprintln!("one processor: nothing is looked at here");
+    if one_processor() {
         return;
     }
     let image = image();

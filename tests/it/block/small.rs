@@ -1,20 +1,14 @@
 //! Storage that is smaller than what is on it: a file system in memory that only the test sees, and block devices over files.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
+use trapless_tests::skip::skipped;
 
 /// Bytes that such a file system has; half of them are taken at first.
 const BYTES: usize = 1 << 20;
-
-/// Says why a test cannot be run, past the test harness, which keeps what is said by a test that passes.
-pub fn skipped(why: &str) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("a test");
-    let _ = writeln!(std::io::stderr(), "skipped, {why}: {name}");
-}
 
 /// A file system in a mount namespace of its own. It ends with this value.
 pub struct Small {

@@ -2,6 +2,7 @@
 
 use super::{Sockets, device, echoed, noise};
 use std::io::{Read, Write};
+use trapless_tests::skip::one_processor;
 use trapless_tests::{Finished, require_kvm};
 use vmm::stats::ExitKind;
 
@@ -55,8 +56,7 @@ fn one_way(case: &str, count: usize) -> Finished {
 #[test]
 fn a_busy_stream_needs_few_kicks_and_exits() {
     require_kvm!();
-    // On one processor nobody looks at rings while the guest runs.
-    if std::thread::available_parallelism().is_ok_and(|count| count.get() == 1) {
+    if one_processor() {
         return;
     }
     for case in ["source", "sink"] {
